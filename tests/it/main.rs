@@ -1,0 +1,1 @@
+//! The integration tests: drainit as a real PID 1, with real processes.
