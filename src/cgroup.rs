@@ -1,0 +1,34 @@
+//! Whether the kernel's out-of-memory killer was here.
+
+use std::ffi::CStr;
+
+use crate::sys;
+use crate::words::number;
+
+/// Where a container sees its own cgroup: version 2, then version 1.
+const COUNTS: [&CStr; 2] =
+    [c"/sys/fs/cgroup/memory.events", c"/sys/fs/cgroup/memory/memory.oom_control"];
+
+/// How many processes of this cgroup the OOM killer has ended so far: the line
+/// `oom_kill N` (Documentation/admin-guide/cgroup-v2.rst; since Linux 4.13).
+pub fn oom_kills() -> Option<u64> {
+    let file = COUNTS.iter().find_map(|path| sys::open(path, libc::O_RDONLY).ok())?;
+    let mut buffer = [0; 512];
+    parse(sys::read(&file, &mut buffer).ok()?)
+}
+
+fn parse(counts: &[u8]) -> Option<u64> {
+    counts.split(|&byte| byte == b'\n').find_map(|line| number(line.strip_prefix(b"oom_kill ")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions() {
+        assert_eq!(parse(b"low 0\nhigh 1\nmax 9\noom 2\noom_kill 3\noom_group_kill 4\n"), Some(3));
+        assert_eq!(parse(b"oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"), Some(5));
+        assert_eq!(parse(b"low 0\n"), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! Starting the main child, and whose terminal it is.
+
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid, getsid, setpgid, tcgetpgrp, tcsetpgrp};
+use signal_hook::low_level::emulate_default_handler;
+
+use crate::signals::Inherited;
+use crate::sys::{self, Stack, Words};
+
+pub struct Started {
+    pub pid: Pid,
+    /// Our terminal's foreground group was ours, and is now the main child's.
+    pub has_terminal: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// No process: nothing was started.
+    Fork(Errno),
+    /// A process, but the command is none. It has ended and waits to be reaped.
+    Exec(Errno),
+}
+
+/// Starts the command as the leader of a group of its own. When this returns it
+/// runs (or has failed) and its group exists, for we are suspended until then:
+/// the setpgid of both sides that a fork needs, lest an early signal for the
+/// group meet ESRCH, has no race to close.
+pub fn start(command: Words, inherited: Inherited, stack: &mut Stack) -> Result<Started, Failure> {
+    let mut failure = None;
+    let mut has_terminal = false;
+    let child = || {
+        has_terminal = is_foreground();
+        // A new child is no session leader and has not called exec: no error applies.
+        let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+        if has_terminal {
+            // SIGTTOU, which this would send, is blocked still.
+            let _ = tcsetpgrp(sys::standard(libc::STDIN_FILENO), getpid());
+        }
+        // The last thing before exec: a signal that has waited for us to be
+        // unblocked ends the child as it would have ended the command.
+        inherited.restore();
+        failure = Some(sys::exec(command));
+    };
+    let pid = sys::vfork(stack, child).map_err(Failure::Fork)?;
+    match failure {
+        None => Ok(Started { pid, has_terminal }),
+        Some(error) => Err(Failure::Exec(error)),
+    }
+}
+
+/// Whether stdin is a terminal whose foreground group is ours. A group of
+/// another PID namespace reads as 0, and two of those cannot be told apart:
+/// nobody's terminal is taken on a guess.
+fn is_foreground() -> bool {
+    let foreground = tcgetpgrp(sys::standard(libc::STDIN_FILENO));
+    foreground.is_ok_and(|group| group.as_raw() != 0 && group == getpgrp())
+}
+
+/// The main child is gone: Ctrl-C is for us again, a stop signal for the
+/// stragglers. Not if the terminal is somebody else's by now.
+pub fn take_terminal_back(main: Pid) {
+    let stdin = sys::standard(libc::STDIN_FILENO);
+    if tcgetpgrp(stdin) == Ok(main) {
+        let _ = tcsetpgrp(stdin, getpgrp());
+    }
+}
+
+/// The main child was stopped at our terminal (Ctrl-Z): so are we, for the
+/// shell that started us waits for us and not for it. Returns once `fg` or `bg`
+/// has continued us; whether that was the case at all.
+pub fn stop_too(main: Pid) -> bool {
+    // Where no shell could continue us (PID 1; an orphaned process group, of
+    // which the parent is in another session) we would stop for ever.
+    let parent = getppid();
+    let shell_above = getpid().as_raw() != 1
+        && getsid(Some(parent)) == getsid(None)
+        && getpgid(Some(parent)) != Ok(getpgrp());
+    let stopped = shell_above && emulate_default_handler(libc::SIGTSTP).is_ok();
+    if stopped && is_foreground() {
+        let _ = tcsetpgrp(sys::standard(libc::STDIN_FILENO), main);
+    }
+    stopped
+}

@@ -1,0 +1,339 @@
+//! The policy of one run, from the start of the main child to the moment when
+//! drainit may leave. Pure and total: state and event in, state and one action
+//! out; time is data, and no arm is a `_`.
+//!
+//! Invariants, walked exhaustively below: there is one end and nothing after
+//! it; the clock starts once, so that grace is never granted twice; KILL comes
+//! from the schedule's last step alone; nothing is sent to a main child that
+//! is gone.
+
+use std::time::Duration;
+
+use crate::schedule::{Schedule, Target};
+use crate::signals::Signal;
+
+/// What happens to the stragglers once the main child is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leftovers {
+    /// SIGTERM to each, then wait.
+    Ask,
+    /// They finish by themselves; the schedule goes on.
+    Wait,
+    /// Exit at once, as tini does.
+    Leave,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Policy {
+    pub schedule: Schedule,
+    pub signal_to: Target,
+    pub leftovers: Leftovers,
+}
+
+/// `since` is when the clock started, `next` the schedule's next step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// The main child lives and nobody has asked it to stop.
+    Running,
+    /// It was asked to stop, by `came`, and lives.
+    Stopping { since: Duration, next: usize, came: Signal },
+    /// It is gone and stragglers are left.
+    Draining { since: Duration, next: usize },
+    /// The last step is done: what is left must be dying. Until then the
+    /// kernel gets time for it, for a process in uninterruptible sleep cannot.
+    Killed { until: Duration },
+    /// Nobody is left, or nobody is waited for any longer.
+    Over,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The main child was reaped, others are left.
+    MainGone,
+    /// No child is left, the main child neither.
+    Childless,
+    /// A signal of `--stop-signal`, after `--rewrite`.
+    Stop(Signal),
+    /// Any other signal.
+    Other(Signal),
+    /// Nothing but that time went by.
+    Time,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    Nothing,
+    Send(Signal, Target),
+    /// SIGTERM to every straggler that has not been asked.
+    Ask,
+    /// SIGKILL to whoever is left.
+    Kill,
+}
+
+/// How long the killed are given to be reaped.
+const REAPING: Duration = Duration::from_secs(1);
+
+impl Policy {
+    pub fn next(&self, state: State, event: Event, now: Duration) -> (State, Action) {
+        use {Action::*, Event::*, State::*};
+        match (state, event) {
+            (Running, Stop(came)) => (Stopping { since: now, next: 0, came }, Nothing),
+            (Running, Other(signal)) => (Running, Send(signal, self.signal_to)),
+            (Running, MainGone) => self.main_gone(now, 0),
+            (Running, Time) => (Running, Nothing),
+
+            // A second stop signal, forwarded like the first; the clock stands.
+            // With a schedule by hand only the schedule speaks.
+            (Stopping { .. }, Stop(_)) if self.schedule.by_hand => (state, Nothing),
+            (Stopping { .. }, Stop(signal) | Other(signal)) => (state, Send(signal, self.signal_to)),
+            (Stopping { since, next, .. }, MainGone) => self.main_gone(since, next),
+            (Stopping { since, next, came }, Time) => {
+                self.due(state, since, next, Some(came), now, |next| Stopping { since, next, came })
+            }
+
+            (Draining { .. }, Stop(signal) | Other(signal)) => (state, self.to_stragglers(signal)),
+            (Draining { since, next }, Time) => {
+                self.due(state, since, next, None, now, |next| Draining { since, next })
+            }
+            // It can go but once.
+            (Draining { .. }, MainGone) => (state, Nothing),
+
+            // Who is dying needs no signal.
+            (Killed { .. }, MainGone | Stop(_) | Other(_)) => (state, Nothing),
+            (Killed { until }, Time) => (if now < until { state } else { Over }, Nothing),
+
+            (Running | Stopping { .. } | Draining { .. } | Killed { .. }, Childless) => (Over, Nothing),
+            (Over, MainGone | Childless | Stop(_) | Other(_) | Time) => (Over, Nothing),
+        }
+    }
+
+    /// When to come back with [`Event::Time`], if nothing happens before.
+    pub fn deadline(&self, state: State) -> Option<Duration> {
+        match state {
+            State::Stopping { since, next, .. } | State::Draining { since, next } => {
+                self.schedule.steps().get(next).map(|step| since.saturating_add(step.at))
+            }
+            State::Killed { until } => Some(until),
+            State::Running | State::Over => None,
+        }
+    }
+
+    fn main_gone(&self, since: Duration, next: usize) -> (State, Action) {
+        match self.leftovers {
+            Leftovers::Ask => (State::Draining { since, next }, Action::Ask),
+            Leftovers::Wait => (State::Draining { since, next }, Action::Nothing),
+            Leftovers::Leave => (State::Over, Action::Nothing),
+        }
+    }
+
+    fn due(
+        &self,
+        state: State,
+        since: Duration,
+        next: usize,
+        came: Option<Signal>,
+        now: Duration,
+        advance: impl Fn(usize) -> State,
+    ) -> (State, Action) {
+        let step = self.schedule.steps().get(next);
+        let Some(step) = step.filter(|step| since.saturating_add(step.at) <= now) else {
+            return (state, Action::Nothing);
+        };
+        if step.signal == Some(Signal::KILL) {
+            return (State::Killed { until: now.saturating_add(REAPING) }, Action::Kill);
+        }
+        // Passed over: the main child is gone, or no stop signal came.
+        let gone = came.is_none() && matches!(step.target, Target::Main | Target::App);
+        let action = match step.signal.or(came) {
+            Some(signal) if !gone => Action::Send(signal, step.target),
+            Some(_) | None => Action::Nothing,
+        };
+        (advance(next + 1), action)
+    }
+
+    fn to_stragglers(&self, signal: Signal) -> Action {
+        match self.signal_to {
+            Target::Group | Target::All | Target::Leaves => Action::Send(signal, Target::All),
+            Target::Main | Target::App => Action::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a walk remembers, to judge the next step by.
+    #[derive(Clone, Copy)]
+    struct Seen {
+        main_gone: bool,
+        /// The latest moment at which the drain must be over.
+        bound: Option<Duration>,
+        kills: u32,
+        asked: bool,
+    }
+
+    const USR1: Signal = Signal(10);
+
+    fn policies() -> Vec<Policy> {
+        let second = Duration::from_secs(1);
+        let mut schedules = vec![];
+        for target in [Target::Group, Target::Main, Target::App, Target::All] {
+            schedules.push((Schedule::build(target, second * 25, second * 5), target));
+        }
+        for text in ["5/TERM:main/20/KILL", "TSTP:app/10/TERM:app/15/KILL", "TERM:group/forever", "KILL"] {
+            schedules.push((Schedule::parse(text.as_bytes(), Target::App).unwrap(), Target::App));
+        }
+        schedules.push((Schedule::build(Target::Group, Duration::ZERO, Duration::ZERO), Target::Group));
+        schedules.push((Schedule::build(Target::Main, Duration::MAX, Duration::ZERO), Target::Main));
+        let all = [Leftovers::Ask, Leftovers::Wait, Leftovers::Leave];
+        let with = |(schedule, signal_to)| all.map(|leftovers| Policy { schedule, signal_to, leftovers });
+        schedules.into_iter().flat_map(with).collect()
+    }
+
+    /// Every sequence of events up to `depth`. Time passes in two ways: to the
+    /// deadline exactly, and one second, which lies between two of them.
+    fn walk(policy: &Policy, state: State, now: Duration, seen: Seen, depth: u32, count: &mut u64) {
+        *count += 1;
+        if depth == 0 {
+            return;
+        }
+        let next = policy.deadline(state).unwrap_or(now).max(now);
+        for (event, now) in [
+            (Event::MainGone, now),
+            (Event::Childless, now),
+            (Event::Stop(Signal::TERM), now),
+            (Event::Stop(Signal::INT), now),
+            (Event::Other(USR1), now),
+            (Event::Time, next),
+            (Event::Time, now + Duration::from_secs(1)),
+        ] {
+            let (after, action) = policy.next(state, event, now);
+            let seen = judge(policy, state, event, after, action, now, seen);
+            walk(policy, after, now, seen, depth - 1, count);
+        }
+    }
+
+    fn judge(
+        policy: &Policy,
+        state: State,
+        event: Event,
+        after: State,
+        action: Action,
+        now: Duration,
+        mut seen: Seen,
+    ) -> Seen {
+        let context = || format!("{state:?} {event:?} at {now:?} -> {after:?} {action:?}");
+        if state == State::Over {
+            assert_eq!((after, action), (State::Over, Action::Nothing), "{}", context());
+        }
+        if event == Event::Childless {
+            assert_eq!((after, action), (State::Over, Action::Nothing), "{}", context());
+        }
+        seen.main_gone |= matches!(event, Event::MainGone | Event::Childless);
+        if seen.main_gone {
+            let to_main = matches!(action, Action::Send(_, Target::Main | Target::App));
+            assert!(!to_main, "a signal for a main child that is gone: {}", context());
+        }
+        let started = |state| !matches!(state, State::Running);
+        if !started(state) && started(after) && after != State::Over {
+            assert!(matches!(event, Event::Stop(_) | Event::MainGone), "{}", context());
+            seen.bound = policy.schedule.grace().map(|grace| now + grace);
+        }
+        let since = |state| match state {
+            State::Stopping { since, .. } | State::Draining { since, .. } => Some(since),
+            State::Running | State::Killed { .. } | State::Over => None,
+        };
+        if let (Some(before), Some(after)) = (since(state), since(after)) {
+            assert_eq!(before, after, "grace granted twice: {}", context());
+        }
+        match action {
+            Action::Kill => {
+                seen.kills += 1;
+                assert_eq!(seen.kills, 1, "{}", context());
+                assert!(seen.bound.is_some_and(|bound| bound <= now), "killed early: {}", context());
+                assert!(matches!(after, State::Killed { .. }), "{}", context());
+                let silent = policy.schedule.steps().len() < 3;
+                assert!(seen.asked || silent, "killed unasked: {}", context());
+            }
+            Action::Send(Signal::KILL, _) => panic!("KILL that is no step: {}", context()),
+            Action::Send(_, Target::Leaves) | Action::Ask => seen.asked = true,
+            Action::Send(_, _) => seen.asked |= policy.schedule.by_hand,
+            Action::Nothing => {}
+        }
+        if let State::Killed { until } = after {
+            assert!(until <= now + REAPING, "{}", context());
+        }
+        // A deadline that has come is never slept past: each Time moves on.
+        if event == Event::Time && policy.deadline(state).is_some_and(|at| at <= now) {
+            assert_ne!(state, after, "stuck: {}", context());
+        }
+        seen
+    }
+
+    #[test]
+    fn every_sequence_of_events() {
+        let depth = std::env::var("DRAINIT_TEST_DEPTH").map_or(7, |depth| depth.parse().unwrap());
+        let start = std::time::Instant::now();
+        let mut count = 0;
+        let policies = policies();
+        for policy in &policies {
+            let seen = Seen { main_gone: false, bound: None, kills: 0, asked: false };
+            walk(policy, State::Running, Duration::from_secs(100), seen, depth, &mut count);
+        }
+        println!(
+            "{} policies, depth {depth}: {count} sequences in {:?}",
+            policies.len(),
+            start.elapsed()
+        );
+    }
+
+    /// The judge sees what it is there for.
+    #[test]
+    #[should_panic(expected = "killed early")]
+    fn the_judge_sees_an_early_kill() {
+        let policy = policies()[0];
+        let seen = Seen { main_gone: false, bound: Some(Duration::MAX), kills: 0, asked: true };
+        let state = State::Stopping { since: Duration::ZERO, next: 2, came: Signal::TERM };
+        let after = State::Killed { until: Duration::ZERO };
+        judge(&policy, state, Event::Time, after, Action::Kill, Duration::ZERO, seen);
+    }
+
+    fn sent(policy: &Policy, events: &[(Event, u64)]) -> Vec<(u64, Action)> {
+        let mut state = State::Running;
+        let mut actions = vec![];
+        for &(event, at) in events {
+            let (next, action) = policy.next(state, event, Duration::from_secs(at));
+            state = next;
+            if action != Action::Nothing {
+                actions.push((at, action));
+            }
+        }
+        actions
+    }
+
+    #[test]
+    fn the_default_stop() {
+        let policy = policies()[0];
+        let stop = Event::Stop(Signal::INT);
+        assert_eq!(
+            sent(&policy, &[(stop, 0), (Event::Time, 0), (stop, 3), (Event::Time, 20), (Event::Time, 25)]),
+            [
+                (0, Action::Send(Signal::INT, Target::Group)),
+                (3, Action::Send(Signal::INT, Target::Group)),
+                (20, Action::Send(Signal::TERM, Target::Leaves)),
+                (25, Action::Kill),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_main_childs_own_exit() {
+        let policy = policies()[0];
+        let events = [(Event::MainGone, 0), (Event::Time, 0), (Event::Other(USR1), 1), (Event::Childless, 2)];
+        assert_eq!(
+            sent(&policy, &events),
+            [(0, Action::Ask), (1, Action::Send(USR1, Target::All))]
+        );
+    }
+}

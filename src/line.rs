@@ -1,0 +1,156 @@
+//! One line of text in a buffer of fixed size: no allocation, no panic, no
+//! `core::fmt` (which links 250 kB of it). What does not fit is cut off.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+
+/// PIPE_BUF: a write of at most this many bytes reaches a pipe whole or not at
+/// all (pipe(7)), and it is what Kubernetes takes of a termination message.
+pub const CAPACITY: usize = 4096;
+
+pub struct Line<const N: usize = CAPACITY> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Line<N> {
+    pub const fn new() -> Line<N> {
+        Line { bytes: [0; N], length: 0 }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// For system calls: the text up to a NUL of its own, which `text` never
+    /// overwrites as long as it fits.
+    pub fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+
+    pub fn text(&mut self, text: &str) -> &mut Line<N> {
+        self.raw(text.as_bytes())
+    }
+
+    pub fn raw(&mut self, bytes: &[u8]) -> &mut Line<N> {
+        for &byte in bytes {
+            if let Some(place) = self.bytes.get_mut(self.length) {
+                *place = byte;
+                self.length += 1;
+            }
+        }
+        self
+    }
+
+    /// Somebody else's bytes, at most `most` of them: what a terminal would
+    /// obey or a log would break at becomes `?`.
+    pub fn foreign(&mut self, bytes: &[u8], most: usize) -> &mut Line<N> {
+        for &byte in bytes.iter().take(most) {
+            self.raw(&[if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' }]);
+        }
+        self.text(if bytes.len() > most { "..." } else { "" })
+    }
+
+    pub fn number(&mut self, mut number: u64) -> &mut Line<N> {
+        let mut digits = [0; 20];
+        let mut used = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+            used += 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.raw(digits.get(digits.len() - used..).unwrap_or_default())
+    }
+
+    pub fn pid(&mut self, pid: Pid) -> &mut Line<N> {
+        self.number(pid.as_raw() as u64)
+    }
+
+    /// As the options take it: `1m30s`, `2s500ms`, `0s`, `infinity`.
+    pub fn duration(&mut self, length: Duration) -> &mut Line<N> {
+        if length == Duration::MAX {
+            return self.text("infinity");
+        }
+        let (seconds, millis) = (length.as_secs(), u64::from(length.subsec_millis()));
+        for (number, unit) in [
+            (seconds / 3600, "h"),
+            (seconds / 60 % 60, "m"),
+            (seconds % 60, "s"),
+            (millis, "ms"),
+        ] {
+            if number > 0 {
+                self.number(number).text(unit);
+            }
+        }
+        self.text(if seconds == 0 && millis == 0 { "0s" } else { "" })
+    }
+
+    /// The inside of a JSON string. Bytes that are not ASCII are `foreign`'s
+    /// affair, so that no sequence is ever cut.
+    pub fn json(&mut self, text: &[u8]) -> &mut Line<N> {
+        for &byte in text {
+            match byte {
+                b'"' | b'\\' => self.raw(&[b'\\', byte]),
+                _ => self.foreign(&[byte], 1),
+            };
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(write: impl FnOnce(&mut Line<CAPACITY>)) -> String {
+        let mut line = Line::<CAPACITY>::new();
+        write(&mut line);
+        String::from_utf8(line.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn numbers() {
+        for number in [0, 7, 10, 4096, u64::MAX] {
+            assert_eq!(line(|l| _ = l.number(number)), number.to_string());
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (millis, text) in [
+            (0, "0s"),
+            (1, "1ms"),
+            (500, "500ms"),
+            (2_500, "2s500ms"),
+            (25_000, "25s"),
+            (60_000, "1m"),
+            (90_000, "1m30s"),
+            (3_600_000, "1h"),
+            (3_661_000, "1h1m1s"),
+        ] {
+            assert_eq!(line(|l| _ = l.duration(Duration::from_millis(millis))), text);
+        }
+        assert_eq!(line(|l| _ = l.duration(Duration::MAX)), "infinity");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_harmless() {
+        let evil: Vec<u8> = (0..=255).collect();
+        let shown = line(|l| _ = l.foreign(&evil, 256));
+        assert_eq!(shown.len(), 256);
+        assert!(shown.bytes().all(|b| (b' '..=b'~').contains(&b)));
+        assert_eq!(line(|l| _ = l.foreign(b"abcdef", 3)), "abc...");
+        assert_eq!(line(|l| _ = l.json(b"a\"b\\c\n")), r#"a\"b\\c?"#);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut() {
+        let long = vec![b'x'; CAPACITY + 1];
+        assert_eq!(line(|l| _ = l.raw(&long)).len(), CAPACITY);
+    }
+}

@@ -1,0 +1,293 @@
+//! What is said, to whom, in which form. It never fails and never waits: a
+//! stderr that is closed, full or gone loses lines, not the container.
+//!
+//! Silent unless something is lost; -v says what is done, -vv each reaped
+//! process. Every line is one write of at most PIPE_BUF bytes.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use crate::OWN_FAILURE;
+use crate::child::Failure;
+use crate::cli::{Config, Mistake};
+use crate::line::Line;
+use crate::restart::History;
+use crate::signals::Signal;
+use crate::status::WaitStatus;
+use crate::sys::{self, Words};
+use crate::tree::Process;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something is lost or went wrong: always said.
+    Warning,
+    /// -v
+    Doing,
+    /// -vv
+    Detail,
+}
+
+pub struct Reporter<'a> {
+    config: &'a Config,
+}
+
+/// A process by name, for the reports.
+pub struct Who {
+    pub process: Process,
+    command: Line<COMMAND>,
+    pub killed: bool,
+}
+
+/// How much of a command line is shown.
+const COMMAND: usize = 72;
+/// How many are named of each kind; the others are counted. Both kinds at their
+/// longest fit a line, so that a JSON object is never cut.
+const NAMED: usize = 8;
+
+impl Who {
+    pub fn new(process: &Process) -> Who {
+        let mut command = Line::new();
+        command.foreign(process.command(&mut [0; 256]), COMMAND - 3);
+        Who { process: *process, command, killed: false }
+    }
+
+    fn age(&self) -> u64 {
+        sys::boot_ticks().saturating_sub(self.process.start) / sys::TICKS
+    }
+
+    /// `pid 17 "sleep 100" (age 3s)`
+    pub fn write(&self, line: &mut Line) {
+        line.text("pid ").pid(self.process.pid).text(" \"");
+        line.raw(self.command.as_bytes()).text("\" (age ").number(self.age()).text("s)");
+    }
+
+    fn write_json(&self, line: &mut Line) {
+        line.text("{\"pid\":").pid(self.process.pid).text(",\"command\":\"");
+        line.json(self.command.as_bytes()).text("\",\"age_s\":").number(self.age()).text("}");
+    }
+}
+
+/// The final report.
+pub struct Summary<'a> {
+    pub main: Pid,
+    pub main_status: Option<WaitStatus>,
+    /// Whoever was seen during the drain, the main child too.
+    pub seen: &'a [Who],
+    /// There may have been more than that.
+    pub more: bool,
+    pub killed: u64,
+    pub took: Duration,
+    pub stopped: bool,
+    pub history: Option<History>,
+    pub exit_code: u8,
+}
+
+impl Summary<'_> {
+    fn killed(&self) -> impl Iterator<Item = &Who> {
+        self.seen.iter().filter(|who| who.killed)
+    }
+
+    fn finished(&self) -> impl Iterator<Item = &Who> {
+        self.seen.iter().filter(|who| !who.killed && who.process.pid != self.main)
+    }
+}
+
+impl Reporter<'_> {
+    pub fn new(config: &Config) -> Reporter<'_> {
+        Reporter { config }
+    }
+
+    pub fn hears(&self, level: Level) -> bool {
+        self.config.verbosity >= level as u64
+    }
+
+    /// `event` names the line for programs, `write` says it to people.
+    pub fn say(&self, level: Level, event: &str, write: impl FnOnce(&mut Line)) {
+        if !self.hears(level) {
+            return;
+        }
+        let mut message = Line::new();
+        write(&mut message);
+        let mut line = Line::new();
+        if self.config.json {
+            line.text("{\"program\":\"drainit\",\"event\":\"").text(event).text("\",\"message\":\"");
+            // Escaped it may grow, and the object must be whole.
+            let most = message.as_bytes().get(..1900).unwrap_or(message.as_bytes());
+            line.json(most).text("\"}\n");
+        } else {
+            line.text("drainit: ").raw(message.as_bytes()).text("\n");
+        }
+        stderr(&line);
+    }
+
+    /// To stderr if somebody was killed or -v was given, and to the termination
+    /// log in any case.
+    pub fn summary(&self, summary: &Summary) {
+        let mut line = Line::new();
+        if self.config.json { self.as_json(summary, &mut line) } else { self.as_text(summary, &mut line) }
+        if summary.killed > 0 || self.hears(Level::Doing) {
+            stderr(&line);
+        }
+        // Not over the message of an application that ended by itself, and
+        // not where Kubernetes would else show its last lines.
+        let wanted = summary.stopped || summary.killed > 0;
+        let Some(path) = self.config.termination_log.filter(|_| wanted) else { return };
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND;
+        let written = sys::open(path, flags).and_then(|file| sys::write_now(&file, line.as_bytes()));
+        if let Err(error) = written {
+            self.say(Level::Warning, "termination-log", |line| {
+                line.text("cannot write the termination log ").foreign(path.to_bytes(), 256);
+                line.text(": ").text(error.desc());
+            });
+        }
+    }
+
+    fn as_text(&self, summary: &Summary, line: &mut Line) {
+        line.text("drainit: ");
+        if summary.killed > 0 {
+            line.text("killed ").number(summary.killed).text(" at the end of the grace period of ");
+            line.duration(self.config.policy.schedule.grace().unwrap_or_default());
+            names(line, summary.killed(), summary.killed);
+            line.text("; ");
+        }
+                let count = summary.finished().count() as u64;
+        line.text("finished ").number(count).text(if summary.more { " or more" } else { "" });
+        names(line, summary.finished(), count);
+        line.text("; drained in ").duration(summary.took).text("; main child ");
+        line.pid(summary.main);
+        ended(line.text(" "), summary.main_status);
+        if let Some(history) = summary.history {
+            line.text("; ").number(history.runs).text(" runs, ").number(history.failures);
+            line.text(" failed, longest pause ").duration(history.longest_pause);
+        }
+        line.text("; exit code ").number(summary.exit_code.into()).text("\n");
+    }
+
+    fn as_json(&self, summary: &Summary, line: &mut Line) {
+        line.text("{\"program\":\"drainit\",\"event\":\"report\",\"grace_ms\":");
+        match self.config.policy.schedule.grace() {
+            Some(grace) => line.number(grace.as_millis() as u64),
+            None => line.text("null"),
+        };
+        line.text(",\"drain_ms\":").number(summary.took.as_millis() as u64);
+        line.text(",\"killed_count\":").number(summary.killed).text(",\"killed\":[");
+        objects(line, summary.killed());
+                line.text("],\"finished_count\":").number(summary.finished().count() as u64).text(",\"finished\":[");
+        objects(line, summary.finished());
+        line.text("],\"main_pid\":").pid(summary.main);
+        line.text(",\"main_signal\":");
+        match summary.main_status.and_then(WaitStatus::signal) {
+            Some(signal) => line.number(signal as u64),
+            None => line.text("null"),
+        };
+        if let Some(history) = summary.history {
+            line.text(",\"runs\":").number(history.runs).text(",\"failures\":").number(history.failures);
+            line.text(",\"longest_pause_ms\":").number(history.longest_pause.as_millis() as u64);
+        }
+        line.text(",\"exit_code\":").number(summary.exit_code.into()).text("}\n");
+    }
+}
+
+fn names<'a>(line: &mut Line, all: impl Iterator<Item = &'a Who>, count: u64) {
+    for (n, who) in all.take(NAMED).enumerate() {
+        who.write(line.text(if n == 0 { ": " } else { ", " }));
+    }
+    if count > NAMED as u64 {
+        line.text(", and ").number(count - NAMED as u64).text(" more");
+    }
+}
+
+fn objects<'a>(line: &mut Line, all: impl Iterator<Item = &'a Who>) {
+    for (n, who) in all.take(NAMED).enumerate() {
+        who.write_json(line.text(if n == 0 { "" } else { "," }));
+    }
+}
+
+/// `exited with 3`, `was ended by SIGTERM`
+pub fn ended(line: &mut Line, status: Option<WaitStatus>) {
+    match status.map(|status| (status.signal(), status)) {
+        Some((Some(signal), _)) => Signal(signal as u8).write(line.text("was ended by ")),
+        Some((None, status)) => _ = line.text("exited with ").number(status.exit_code().into()),
+        None => _ = line.text("is not gone"),
+    }
+}
+
+/// The command that could not be started: the line, and the exit code for it,
+/// which are those of env(1).
+pub fn not_started(command: &[u8], failure: Failure) -> u8 {
+    let (what, error, hint, code) = match failure {
+        Failure::Fork(error) => ("start a process for", error, FORK_HINT, OWN_FAILURE),
+        Failure::Exec(Errno::ENOENT) => ("find", Errno::ENOENT, EXEC_HINT, 127),
+        Failure::Exec(error) => ("run", error, "", 126),
+    };
+    let mut line = Line::new();
+    line.text("drainit: cannot ").text(what).text(" '").foreign(command, 256).text("': ");
+    line.text(error.desc()).text(hint).text("\n");
+    stderr(&line);
+    code
+}
+
+const FORK_HINT: &str = "; is there a limit on processes (pids.max, --pids-limit, ulimit -u)?";
+const EXEC_HINT: &str = "; looked along PATH (of a script, the interpreter may be missing)";
+
+/// `drainit: --grace '5parsecs': not a duration; valid: 25, 25s, ...`
+pub fn mistake(mistake: &Mistake) {
+    let mut line = Line::new();
+    line.text("drainit: ").foreign(mistake.name, 256);
+    if let Some(value) = mistake.value {
+        line.text(" '").foreign(value, 256).text("'");
+    }
+    line.text(": ").text(mistake.why).text("; valid: ").text(mistake.valid).text("\n");
+    if let (Some(value), Some(at)) = (mistake.value, mistake.at) {
+        line.text("    ").foreign(value, 1024).text("\n    ");
+        for _ in 0..at.min(1024) {
+            line.text(" ");
+        }
+        line.text("^\n");
+    }
+    stderr(&line);
+}
+
+/// What `--version` prints. As `docker-init` it is read by dockerd, which takes
+/// the seven digits behind `git.` (moby, daemon/info_unix.go, parseInitVersion).
+pub fn version(argv: Words) -> Line {
+    let mut line = Line::new();
+    let name = argv.iter().next().unwrap_or_default().to_bytes();
+    line.text("drainit ");
+    if name.rsplit(|&byte| byte == b'/').next() == Some(b"docker-init") {
+        line.text("version ").text(env!("CARGO_PKG_VERSION")).text(" - git.").text(COMMIT);
+    } else {
+        line.text(env!("CARGO_PKG_VERSION"));
+    }
+    line.text("\n");
+    line
+}
+
+const COMMIT: &str = match option_env!("DRAINIT_COMMIT") {
+    Some(commit) => commit,
+    None => "0000000",
+};
+
+/// For `--help` and its like, which somebody reads or pipes: this one waits.
+pub fn stdout(text: &[u8]) -> u8 {
+    let mut rest = text;
+    while !rest.is_empty() {
+        match nix::unistd::write(sys::standard(libc::STDOUT_FILENO), rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(error) => {
+                let mut line = Line::new();
+                line.text("drainit: cannot write to stdout: ").text(error.desc()).text("\n");
+                stderr(&line);
+                return OWN_FAILURE;
+            }
+        }
+    }
+    0
+}
+
+fn stderr(line: &Line) {
+    let _ = sys::write_now(sys::standard(libc::STDERR_FILENO), line.as_bytes());
+}

@@ -1,0 +1,451 @@
+//! The loop: wait for a signal or a deadline, collect who ended, let the policy
+//! decide, act. One thread, no wake-up while idle. Nothing in here panics or
+//! returns early while the main child lives.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use crate::child::{self, Failure, Started};
+use crate::cli::Config;
+use crate::drain::{Action, Event, State};
+use crate::line::Line;
+use crate::reap::{self, reap};
+use crate::report::{self, Level, Reporter, Summary, Who};
+use crate::restart::{History, Run, When};
+use crate::schedule::Target;
+use crate::signals::{self, Inherited, Signal, Wake};
+use crate::status::WaitStatus;
+use crate::sys::{self, Stack, Words};
+use crate::tree::{self, Process};
+use crate::{cgroup, send};
+
+/// At -v a drain says how it goes, this often.
+const PROGRESS: Duration = Duration::from_secs(5);
+/// So many processes are remembered by name.
+const LEDGER: usize = 256;
+
+struct Supervisor<'a> {
+    config: &'a Config,
+    report: Reporter<'a>,
+    state: State,
+    /// The main child. Until we reap it, that is until it has a status, its
+    /// number is its own.
+    main: Pid,
+    main_status: Option<WaitStatus>,
+    has_terminal: bool,
+    /// A stop signal came: no further run.
+    stopped: bool,
+    childless: bool,
+    drain_began: Duration,
+    next_progress: Duration,
+    asked: Asked,
+    /// Whoever was seen below us during the drain.
+    ledger: Vec<Who>,
+    killed: Vec<Process>,
+    oom_kills: Option<u64>,
+}
+
+/// Who had SIGTERM from us. Nobody is asked twice: some programs take a second
+/// SIGTERM for an order to hurry.
+#[derive(Default)]
+struct Asked {
+    main: bool,
+    /// The whole group at this time; who started later was not in it.
+    group: Option<u64>,
+    others: Vec<Process>,
+}
+
+/// Runs the command until it and all that it left are gone; the exit code.
+pub fn run(config: &Config, command: Words, inherited: Inherited) -> u8 {
+    let mut supervisor = Supervisor::new(config);
+    if config.pause {
+        supervisor.pause(Duration::MAX);
+        return 0;
+    }
+    let name = command.iter().next().unwrap_or_default().to_bytes();
+    let mut stack = match Stack::for_exec(command) {
+        Ok(stack) => stack,
+        Err(error) => return report::not_started(name, Failure::Fork(error)),
+    };
+    let mut history = History::default();
+    loop {
+        let started = sys::now();
+        match child::start(command, inherited, &mut stack) {
+            Ok(child) => supervisor.drain(child),
+            Err(failure) => {
+                let code = report::not_started(name, failure);
+                if history.runs == 0 {
+                    return code;
+                }
+                // A deploy that replaces the file: a failure like any other.
+                supervisor.main_status = Some(WaitStatus::exited(code));
+            }
+        }
+        let success = supervisor.exit_code() == 0;
+        let run = Run { started, ended: sys::now(), success };
+        let (after, next) = config.restart.after(history, run);
+        history = after;
+        // Never two at once, not even with one that SIGKILL does not end.
+        match next.filter(|_| supervisor.childless && !supervisor.stopped) {
+            Some(start) if supervisor.pause(start) => {}
+            _ => return supervisor.farewell(history),
+        }
+    }
+}
+
+impl<'a> Supervisor<'a> {
+    fn new(config: &'a Config) -> Supervisor<'a> {
+        Supervisor {
+            config,
+            report: Reporter::new(config),
+            state: State::Over,
+            main: Pid::from_raw(0),
+            main_status: None,
+            has_terminal: false,
+            stopped: false,
+            childless: true,
+            drain_began: Duration::ZERO,
+            next_progress: Duration::MAX,
+            asked: Asked::default(),
+            ledger: Vec::new(),
+            killed: Vec::new(),
+            oom_kills: None,
+        }
+    }
+
+    /// One run, from a main child that lives to the end of its drain.
+    fn drain(&mut self, child: Started) {
+        *self = Supervisor {
+            state: State::Running,
+            main: child.pid,
+            has_terminal: child.has_terminal,
+            oom_kills: cgroup::oom_kills(),
+            ..Supervisor::new(self.config)
+        };
+        self.say(Level::Doing, "start", |line| _ = line.text("started main child ").pid(child.pid));
+        while self.state != State::Over {
+            let wake = signals::wait(self.next_wake());
+            self.collect(wake);
+            if let Wake::Signal(signal, from) = wake {
+                self.signal(signal, from);
+            }
+            self.time();
+        }
+    }
+
+    /// The time between two runs: whether it went by without a stop signal.
+    fn pause(&mut self, until: Duration) -> bool {
+        while !self.stopped && sys::now() < until {
+            let wake = signals::wait((until != Duration::MAX).then_some(until));
+            self.collect(wake);
+            if let Wake::Signal(signal, from) = wake {
+                self.signal(signal, from);
+            }
+        }
+        !self.stopped
+    }
+
+    fn next_wake(&self) -> Option<Duration> {
+        let progress = (self.next_progress != Duration::MAX).then_some(self.next_progress);
+        let deadline = self.config.policy.deadline(self.state);
+        deadline.map_or(progress, |at| Some(at.min(self.next_progress)))
+    }
+
+    /// Exits go before signals: whatever woke us, nothing is then forwarded to
+    /// a main child that is dead. Of what a SIGCHLD says only the pid is used.
+    fn collect(&mut self, wake: Wake) {
+        let named = match wake {
+            Wake::Signal(Signal::CHLD, pid) => Some(pid),
+            Wake::Signal(_, _) | Wake::Deadline => None,
+        };
+        let lived = self.main_status.is_none();
+        self.childless = !reap(named, |pid, status| self.reaped(pid, status));
+        if self.childless {
+            self.handle(Event::Childless);
+        } else if lived && self.main_status.is_some() {
+            self.handle(Event::MainGone);
+        }
+    }
+
+    fn reaped(&mut self, pid: Pid, status: WaitStatus) {
+        let is_main = pid == self.main && self.main_status.is_none();
+        if status.stopped().is_some() {
+            if is_main && self.has_terminal && child::stop_too(pid) {
+                // Ctrl-Z stopped the whole group, and the shell continued only us.
+                let _ = send::to_group(pid, Signal::CONT);
+            }
+            return;
+        }
+        if is_main {
+            self.main_status = Some(status);
+            if self.has_terminal {
+                child::take_terminal_back(pid);
+            }
+            if status.signal() == Some(Signal::KILL.0.into()) && !matches!(self.state, State::Killed { .. }) {
+                self.say_killed_by_somebody_else();
+            }
+            self.say(Level::Doing, "main", |line| {
+                report::ended(line.text("main child ").pid(pid).text(" "), Some(status));
+            });
+        } else {
+            let level = if self.config.say_orphans { Level::Warning } else { Level::Detail };
+            self.say(level, "orphan", |line| {
+                report::ended(line.text("reaped orphan ").pid(pid).text(", which "), Some(status));
+            });
+        }
+    }
+
+    fn signal(&mut self, signal: Signal, from: Pid) {
+        if signal == Signal::CHLD {
+            return;
+        }
+        self.say(Level::Doing, "signal", |line| {
+            signal.write(line.text("received "));
+            // The kernel (a terminal), or somebody outside our PID namespace.
+            if from.as_raw() != 0 {
+                line.text(" from pid ").pid(from);
+            }
+        });
+        let Some(rewritten) = self.config.rewritten(signal) else {
+            return self.say(Level::Doing, "drop", |line| _ = line.text("dropped it, by --rewrite"));
+        };
+        if self.config.is_stop(signal) {
+            self.stopped = true;
+            self.handle(Event::Stop(rewritten));
+        } else {
+            self.handle(Event::Other(rewritten));
+        }
+    }
+
+    /// Whatever is due by now, each step once.
+    fn time(&mut self) {
+        while self.config.policy.deadline(self.state).is_some_and(|at| at <= sys::now()) {
+            self.handle(Event::Time);
+        }
+        if let State::Killed { .. } = self.state {
+            // Who was born while we killed.
+            self.kill();
+        }
+        if self.next_progress <= sys::now() {
+            self.say_progress();
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let before = self.state;
+        let (state, action) = self.config.policy.next(before, event, sys::now());
+        self.state = state;
+        if before == State::Running && state != State::Running {
+            self.drain_begins(event);
+        }
+        match action {
+            Action::Nothing => {}
+            Action::Send(signal, target) => self.send(signal, target),
+            Action::Ask => self.ask(),
+            Action::Kill => {
+                self.say(Level::Doing, "deadline", |line| _ = line.text("the grace period is over"));
+                self.kill();
+            }
+        }
+    }
+
+    fn drain_begins(&mut self, event: Event) {
+        self.drain_began = sys::now();
+        let wanted = self.report.hears(Level::Doing) || self.config.termination_log.is_some();
+        if wanted && event != Event::Childless {
+            self.below();
+        }
+        if self.report.hears(Level::Doing) {
+            self.next_progress = self.drain_began.saturating_add(PROGRESS);
+        }
+    }
+
+    fn send(&mut self, signal: Signal, target: Target) {
+        self.say(Level::Doing, "send", |line| {
+            signal.write(line.text("sending "));
+            line.text(" to ").text(target.name());
+        });
+        let main_lives = self.main_status.is_none();
+        let result = match target {
+            Target::Main if main_lives => send::to_child(self.main, signal),
+            Target::Group if main_lives => send::to_group(self.main, signal),
+            Target::Main | Target::App if !main_lives => return,
+            Target::Main | Target::App | Target::Group | Target::All | Target::Leaves => {
+                return self.send_each(signal, target);
+            }
+        };
+        if signal == Signal::TERM {
+            self.asked.main = true;
+            if target == Target::Group {
+                self.asked.group = Some(sys::boot_ticks());
+            }
+        }
+        self.say_error(signal, self.main, result);
+    }
+
+    /// To those of our descendants that the target means, one by one.
+    fn send_each(&mut self, signal: Signal, target: Target) {
+        let Some(list) = self.below() else {
+            return self.send_blindly(signal);
+        };
+        for process in list.iter().filter(|process| !process.zombie) {
+            let meant = match target {
+                Target::Main => process.pid == self.main,
+                Target::App => tree::in_app(&list, process, self.main),
+                Target::Group => process.group == self.main,
+                Target::All => true,
+                Target::Leaves => process.leaf && !self.was_asked(process),
+            };
+            if meant {
+                self.send_one(signal, process);
+            }
+        }
+    }
+
+    fn ask(&mut self) {
+        let Some(list) = self.below() else {
+            return self.send_blindly(Signal::TERM);
+        };
+        for process in list.iter().filter(|process| !process.zombie) {
+            if !self.was_asked(process) {
+                self.send_one(Signal::TERM, process);
+            }
+        }
+    }
+
+    fn send_one(&mut self, signal: Signal, process: &Process) {
+        self.say(Level::Doing, "send", |line| {
+            signal.write(line.text("sending "));
+            Who::new(process).write(line.text(" to "));
+        });
+        if signal == Signal::TERM {
+            let _ = sys::push(&mut self.asked.others, *process);
+        }
+        let result = send::to_process(process, signal);
+        self.say_error(signal, process.pid, result);
+    }
+
+    /// Without /proc nobody can be named but the main child's group, and that
+    /// only while a child of ours is in it: else its number may be anybody's.
+    fn send_blindly(&self, signal: Signal) {
+        if reap::has_child_in(self.main) {
+            let result = send::to_group(self.main, signal);
+            self.say_error(signal, self.main, result);
+        }
+    }
+
+    fn was_asked(&self, process: &Process) -> bool {
+        let in_group = process.group == self.main;
+        let is_main = process.pid == self.main && self.main_status.is_none();
+        (is_main && self.asked.main)
+            || (in_group && self.asked.group.is_some_and(|at| process.start < at))
+            || self.asked.others.iter().any(|other| other.is(process))
+    }
+
+    /// Kills until nobody new is found: what forks while we kill is found by
+    /// the next look. Bounded; a fork bomb is left to the end of the namespace.
+    fn kill(&mut self) {
+        for _ in 0..16 {
+            let Some(list) = self.below() else {
+                return self.send_blindly(Signal::KILL);
+            };
+            let before = self.killed.len();
+            for process in list.iter().filter(|process| !process.zombie) {
+                let known = self.killed.iter().any(|other| other.is(process));
+                if known || send::to_process(process, Signal::KILL).is_err() {
+                    continue;
+                }
+                let _ = sys::push(&mut self.killed, *process);
+                let who = self.ledger.iter_mut().find(|who| who.process.is(process));
+                who.into_iter().for_each(|who| who.killed = true);
+            }
+            if self.killed.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Our descendants, entered into the ledger.
+    fn below(&mut self) -> Option<Vec<Process>> {
+        let list = tree::descendants()?;
+        for process in list.iter().filter(|process| !process.zombie) {
+            if self.ledger.len() < LEDGER && !self.ledger.iter().any(|who| who.process.is(process)) {
+                let _ = sys::push(&mut self.ledger, Who::new(process));
+            }
+        }
+        Some(list)
+    }
+
+    fn exit_code(&self) -> u8 {
+        let killed = self.config.killed_exit_code.filter(|_| !self.killed.is_empty());
+        // Without a status SIGKILL could not end it: what it would have been.
+        let status = self.main_status.unwrap_or(WaitStatus::ended_by(Signal::KILL.0));
+        killed.unwrap_or(self.config.mapped(status.exit_code()))
+    }
+
+    /// The last words, and the exit code.
+    fn farewell(&self, history: History) -> u8 {
+        let exit_code = self.exit_code();
+        let restarts = self.config.restart.when != When::No;
+        self.report.summary(&Summary {
+            main: self.main,
+            main_status: self.main_status,
+            seen: &self.ledger,
+            more: self.ledger.len() == LEDGER,
+            killed: self.killed.len() as u64,
+            took: sys::now().saturating_sub(self.drain_began),
+            history: restarts.then_some(history),
+            stopped: self.stopped,
+            exit_code,
+        });
+        exit_code
+    }
+
+    fn say(&self, level: Level, event: &str, write: impl FnOnce(&mut Line)) {
+        self.report.say(level, event, write);
+    }
+
+    /// ESRCH is no error: it was quicker. EPERM is a process that changed its
+    /// user, where we are not root; tini ends over it.
+    fn say_error(&self, signal: Signal, pid: Pid, result: Result<(), Errno>) {
+        match result {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => self.say(Level::Doing, "error", |line| {
+                signal.write(line.text("cannot send "));
+                line.text(" to pid ").pid(pid).text(": ").text(error.desc());
+            }),
+        }
+    }
+
+    fn say_progress(&mut self) {
+        self.next_progress = sys::now().saturating_add(PROGRESS);
+        let Some(list) = self.below() else { return };
+        self.say(Level::Doing, "progress", |line| {
+            let left = || list.iter().filter(|process| !process.zombie);
+            line.number(left().count() as u64).text(" left");
+            if let Some(deadline) = self.config.policy.schedule.grace() {
+                let end = self.drain_began.saturating_add(deadline);
+                line.text(", ").number(end.saturating_sub(sys::now()).as_secs()).text("s to the deadline");
+            }
+            for (n, process) in left().take(5).enumerate() {
+                Who::new(process).write(line.text(if n == 0 { ": " } else { ", " }));
+            }
+        });
+    }
+
+    fn say_killed_by_somebody_else(&self) {
+        self.say(Level::Warning, "main-killed", |line| {
+            line.text("main child ").pid(self.main).text(" was ended by SIGKILL, and not by drainit; ");
+            match (self.oom_kills, cgroup::oom_kills()) {
+                (Some(before), Some(after)) if after > before => {
+                    line.text("the cgroup's oom_kill count went up from ").number(before);
+                    line.text(" to ").number(after).text(": out of memory");
+                }
+                (Some(_), Some(_)) => _ = line.text("the cgroup's oom_kill count did not go up"),
+                _ => _ = line.text("the cgroup's oom_kill count cannot be read"),
+            }
+        });
+    }
+}

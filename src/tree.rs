@@ -1,0 +1,232 @@
+//! Who descends from us, read from /proc. Nothing is cached: a list is true for
+//! the moment of one decision and no longer.
+
+use std::ffi::CStr;
+
+use nix::unistd::{Pid, getpid};
+
+use crate::line::Line;
+use crate::sys;
+use crate::words::number;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Process {
+    pub pid: Pid,
+    pub parent: Pid,
+    pub group: Pid,
+    /// In clock ticks since boot. With the pid it names one process for ever.
+    pub start: u64,
+    /// It ended and its parent has not reaped it.
+    pub zombie: bool,
+    /// It has no living child.
+    pub leaf: bool,
+    /// Cut by the kernel to 15 bytes.
+    comm: [u8; 16],
+}
+
+/// What runs a command in the foreground and passes no signal on: the shells,
+/// and setsid, which waits likewise. Not by SigCgt in /proc/PID/status: php,
+/// node, java and ruby show TERM as caught and still die of it.
+pub const SHELLS: [&[u8]; 8] =
+    [b"sh", b"dash", b"bash", b"ash", b"busybox", b"ksh", b"zsh", b"setsid"];
+
+impl Process {
+    pub fn comm(&self) -> &[u8] {
+        self.comm.split(|&byte| byte == 0).next().unwrap_or_default()
+    }
+
+    fn is_shell(&self) -> bool {
+        SHELLS.contains(&self.comm())
+    }
+
+    pub fn is(&self, other: &Process) -> bool {
+        (self.pid, self.start) == (other.pid, other.start)
+    }
+
+    /// As it is now, if the number still means this process.
+    pub fn again(&self) -> Option<Process> {
+        read(self.pid).filter(|now| now.is(self))
+    }
+
+    /// Its command line for people, or its comm where that is empty (a zombie).
+    pub fn command<'a>(&'a self, buffer: &'a mut [u8; 256]) -> &'a [u8] {
+        let path = path(self.pid, "/cmdline");
+        let read = sys::open(path.as_c_str(), libc::O_RDONLY)
+            .and_then(|file| sys::read(&file, buffer).map(<[u8]>::len))
+            .unwrap_or(0);
+        let line = buffer.get_mut(..read).unwrap_or_default();
+        line.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
+        let line = line.trim_ascii_end();
+        if line.is_empty() { self.comm() } else { line }
+    }
+}
+
+/// Every living or unreaped process below us, in the order of pids. None where
+/// /proc is missing or shows another PID namespace, whose numbers would mean
+/// somebody else.
+///
+/// As PID 1 we are the ancestor of all but what an engine `exec`ed into the
+/// container: that has parent 0, and is neither waited for nor signalled.
+pub fn descendants() -> Option<Vec<Process>> {
+    let us = getpid();
+    if process_of(c"/proc/self/stat")?.pid != us {
+        return None;
+    }
+    let mut all = everybody()?;
+    // A parent that dies while we read hands its children to us; read before, a
+    // child names a parent that the list lacks, and would be lost with all
+    // below it. Then read again; under a storm of exits the last list has to do.
+    for _ in 0..8 {
+        let lost = |p: &Process| p.parent.as_raw() != 0 && find(&all, p.parent).is_none();
+        if !all.iter().any(lost) {
+            break;
+        }
+        all = everybody()?;
+    }
+    // A child mostly has a higher number than its parent, so that one or two
+    // rounds find all; the rounds do not rely on it.
+    let mut ours = Vec::new();
+    for _ in &all {
+        sys::push(&mut ours, false)?;
+    }
+    let mut found = true;
+    while found {
+        found = false;
+        for (n, process) in all.iter().enumerate() {
+            let parent = process.parent;
+            let below = |n: usize| ours.get(n) == Some(&true);
+            if !below(n) && (parent == us || find(&all, parent).is_some_and(below)) {
+                ours.get_mut(n).into_iter().for_each(|ours| *ours = true);
+                found = true;
+            }
+        }
+    }
+    let mut ours = ours.into_iter();
+    all.retain(|_| ours.next() == Some(true));
+    for n in 0..all.len() {
+        let alive = all.get(n).filter(|process| !process.zombie).map(|process| process.parent);
+        if let Some(parent) = alive.and_then(|parent| find(&all, parent)).and_then(|n| all.get_mut(n)) {
+            parent.leaf = false;
+        }
+    }
+    Some(all)
+}
+
+/// Its place in a list that is in the order of pids.
+fn find(list: &[Process], pid: Pid) -> Option<usize> {
+    list.binary_search_by_key(&pid, |process| process.pid).ok()
+}
+
+/// `--signal-to app`: whether this is the main child or what a shell, itself
+/// below the main child through shells only, is running. By parents, not by
+/// groups: Laravel's background batches share the main child's group, but they
+/// were orphaned, and so they are left alone.
+pub fn in_app(descendants: &[Process], process: &Process, main: Pid) -> bool {
+    let mut process = process;
+    // Bounded by the list, should numbers form a ring.
+    for _ in descendants {
+        if process.pid == main {
+            return true;
+        }
+        let parent = find(descendants, process.parent).and_then(|n| descendants.get(n));
+        match parent.filter(|parent| parent.is_shell()) {
+            Some(parent) => process = parent,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// All of /proc, which the kernel lists in the order of pids.
+fn everybody() -> Option<Vec<Process>> {
+    let mut directory = sys::Directory::open(c"/proc")?;
+    let mut all = Vec::new();
+    while let Some(name) = directory.next() {
+        let pid = number(name.to_bytes()).and_then(|pid| i32::try_from(pid).ok());
+        // Gone since, or no process: passed over.
+        let Some(process) = pid.and_then(|pid| read(Pid::from_raw(pid))) else {
+            continue;
+        };
+        sys::push(&mut all, process)?;
+    }
+    Some(all)
+}
+
+fn read(pid: Pid) -> Option<Process> {
+    process_of(path(pid, "/stat").as_c_str())
+}
+
+fn process_of(stat: &CStr) -> Option<Process> {
+    let mut buffer = [0; 1024];
+    let file = sys::open(stat, libc::O_RDONLY).ok()?;
+    parse(sys::read(&file, &mut buffer).ok()?)
+}
+
+/// proc(5): pid (comm) state ppid pgrp ... and starttime as the 22nd field.
+/// comm may hold spaces and parentheses; the last one ends it.
+fn parse(stat: &[u8]) -> Option<Process> {
+    let open = stat.iter().position(|&byte| byte == b'(')?;
+    let close = stat.iter().rposition(|&byte| byte == b')')?;
+    let pid = |text| Some(Pid::from_raw(number(text)?.try_into().ok()?));
+    let mut comm = [0; 16];
+    for (to, from) in comm.iter_mut().zip(stat.get(open + 1..close)?) {
+        *to = *from;
+    }
+    let mut fields = stat.get(close + 2..)?.split(|&byte| byte == b' ');
+    Some(Process {
+        pid: pid(stat.get(..open)?.trim_ascii_end())?,
+        zombie: matches!(fields.next()?, b"Z" | b"X"),
+        parent: pid(fields.next()?)?,
+        group: pid(fields.next()?)?,
+        start: number(fields.nth(16)?)?,
+        leaf: true,
+        comm,
+    })
+}
+
+fn path(pid: Pid, file: &str) -> Line<32> {
+    let mut line = Line::new();
+    line.text("/proc/").number(pid.as_raw() as u64).text(file);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: i32, parent: i32, comm: &str) -> Process {
+        let stat = format!("{pid} ({comm}) S {parent} {pid} 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {} 0", pid * 10);
+        parse(stat.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_command_name_that_looks_like_fields() {
+        let process = process(42, 7, "a) Z 1 (b");
+        assert_eq!((process.pid.as_raw(), process.parent.as_raw(), process.start), (42, 7, 420));
+        assert_eq!(process.comm(), b"a) Z 1 (b");
+        assert!(!process.zombie);
+    }
+
+    #[test]
+    fn what_is_no_stat() {
+        for text in ["", "42", "42 (sh", "42 (sh)", "42 (sh) S", "x (sh) S 1 1", "42 (sh) S 1 1 1 0 -1"] {
+            assert_eq!(parse(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn app_goes_down_through_shells_and_no_further() {
+        let tree = [
+            process(2, 1, "sh"),
+            process(3, 2, "bash"),
+            process(4, 3, "sidekiq"),
+            process(5, 4, "job"),
+            process(6, 1, "batch"),
+            process(7, 2, "tee"),
+        ];
+        let app = tree.iter().filter(|process| in_app(&tree, process, Pid::from_raw(2)));
+        assert_eq!(app.map(|process| process.pid.as_raw()).collect::<Vec<_>>(), [2, 3, 4, 7]);
+        let app = tree.iter().filter(|process| in_app(&tree, process, Pid::from_raw(4)));
+        assert_eq!(app.map(|process| process.pid.as_raw()).collect::<Vec<_>>(), [4]);
+    }
+}
