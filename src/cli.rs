@@ -5,8 +5,8 @@
 //! rules of tini, dumb-init and catatonit are not quite its own (options end at
 //! the first word that is none, numbers may be glued: `-t5`, `-vvv`).
 
+use crate::time::Time;
 use std::ffi::CStr;
-use std::time::Duration;
 
 use crate::drain::{Leftovers, Policy};
 use crate::restart::{self, When};
@@ -173,8 +173,8 @@ pub const OPTIONS: [Opt; 30] = [
 /// Options as they are read; what depends on several of them is settled at the end.
 struct Reading<'a> {
     config: Config,
-    grace: Duration,
-    last_call: Option<Duration>,
+    grace: Time,
+    last_call: Option<Time>,
     leftovers: Option<Leftovers>,
     schedule: Option<(&'a [u8], &'a [u8])>,
     explain: bool,
@@ -201,7 +201,11 @@ impl<'a> Reading<'a> {
             Id::Rewrite => {
                 for rule in bytes.split(|&byte| byte == b',') {
                     let (from, to) = rewrite(rule)?;
-                    config.rewrite.get_mut(usize::from(from)).into_iter().for_each(|rule| *rule = to);
+                    config
+                        .rewrite
+                        .get_mut(usize::from(from))
+                        .into_iter()
+                        .for_each(|rule| *rule = to);
                 }
             }
             Id::SuccessCode => {
@@ -258,7 +262,7 @@ pub fn parse(
     let mut reading = Reading {
         config: Config {
             policy: Policy {
-                schedule: Schedule::build(Target::Group, Duration::MAX, Duration::ZERO),
+                schedule: Schedule::build(Target::Group, Time::NEVER, Time::ZERO),
                 signal_to: Target::Group,
                 leftovers: Leftovers::Ask,
             },
@@ -275,7 +279,7 @@ pub fn parse(
             pause: false,
             command: 0,
         },
-        grace: Duration::from_secs(25),
+        grace: Time::seconds(25),
         last_call: None,
         leftovers: None,
         schedule: None,
@@ -315,7 +319,8 @@ fn options(
     let mut words = argv.enumerate().skip(1);
     while let Some((place, word)) = words.next() {
         let bytes = word.to_bytes();
-        let mistake = |why| Mistake { name: bytes, value: None, why, valid: "see drainit --help", at: None };
+        let mistake =
+            |why| Mistake { name: bytes, value: None, why, valid: "see drainit --help", at: None };
         if bytes == b"--" {
             return Ok(words.next());
         } else if let Some(long) = bytes.strip_prefix(b"--") {
@@ -378,18 +383,24 @@ fn settle(
         Some((place, _)) => config.command = place,
         None => {}
     }
-    let fifth = reading.grace.checked_div(5).unwrap_or_default();
-    let last_call = reading.last_call.unwrap_or(fifth.min(Duration::from_secs(5)));
+    let fifth = Time::nanos(reading.grace.as_nanos() / 5);
+    let last_call = reading.last_call.unwrap_or(fifth.min(Time::seconds(5)));
     if last_call > reading.grace {
-        return refuse("--last-call", "longer than the grace period", "at most --grace, 25s by default");
+        return refuse(
+            "--last-call",
+            "longer than the grace period",
+            "at most --grace, 25s by default",
+        );
     }
     let policy = &mut config.policy;
     policy.schedule = match reading.schedule {
         None => Schedule::build(policy.signal_to, reading.grace, last_call),
-        Some((name, text)) => Schedule::parse(text, policy.signal_to).map_err(|Fault { at, why }| {
-            let valid = "[TIME/]SIGNAL[:TARGET]/TIME/.../KILL or .../forever";
-            Mistake { name, value: Some(text), why, valid, at: Some(at) }
-        })?,
+        Some((name, text)) => {
+            Schedule::parse(text, policy.signal_to).map_err(|Fault { at, why }| {
+                let valid = "[TIME/]SIGNAL[:TARGET]/TIME/.../KILL or .../forever";
+                Mistake { name, value: Some(text), why, valid, at: Some(at) }
+            })?
+        }
     };
     policy.leftovers = reading.leftovers.unwrap_or(match policy.signal_to {
         _ if policy.schedule.by_hand => Leftovers::Wait,
@@ -397,12 +408,16 @@ fn settle(
         Target::Group | Target::All | Target::Leaves => Leftovers::Ask,
     });
     if config.restart.when != When::No && policy.leftovers == Leftovers::Leave {
-        return refuse("--leftovers leave", "would let two runs overlap with --restart", "ask, wait");
+        return refuse(
+            "--leftovers leave",
+            "would let two runs overlap with --restart",
+            "ask, wait",
+        );
     }
     Ok(if reading.explain { Request::Explain(config) } else { Request::Run(config) })
 }
 
-fn duration(text: &[u8]) -> Read<Duration> {
+fn duration(text: &[u8]) -> Read<Time> {
     words::duration(text).ok_or(("not a duration", words::DURATIONS))
 }
 

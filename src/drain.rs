@@ -7,7 +7,7 @@
 //! from the schedule's last step alone; nothing is sent to a main child that
 //! is gone.
 
-use std::time::Duration;
+use crate::time::Time;
 
 use crate::schedule::{Schedule, Target};
 use crate::signals::Signal;
@@ -36,12 +36,12 @@ pub enum State {
     /// The main child lives and nobody has asked it to stop.
     Running,
     /// It was asked to stop, by `came`, and lives.
-    Stopping { since: Duration, next: usize, came: Signal },
+    Stopping { since: Time, next: usize, came: Signal },
     /// It is gone and stragglers are left.
-    Draining { since: Duration, next: usize },
+    Draining { since: Time, next: usize },
     /// The last step is done: what is left must be dying. Until then the
     /// kernel gets time for it, for a process in uninterruptible sleep cannot.
-    Killed { until: Duration },
+    Killed { until: Time },
     /// Nobody is left, or nobody is waited for any longer.
     Over,
 }
@@ -71,10 +71,10 @@ pub enum Action {
 }
 
 /// How long the killed are given to be reaped.
-const REAPING: Duration = Duration::from_secs(1);
+const REAPING: Time = Time::seconds(1);
 
 impl Policy {
-    pub fn next(&self, state: State, event: Event, now: Duration) -> (State, Action) {
+    pub fn next(&self, state: State, event: Event, now: Time) -> (State, Action) {
         use {Action::*, Event::*, State::*};
         match (state, event) {
             (Running, Stop(came)) => (Stopping { since: now, next: 0, came }, Nothing),
@@ -85,13 +85,15 @@ impl Policy {
             // A second stop signal, forwarded like the first; the clock stands.
             // With a schedule by hand only the schedule speaks.
             (Stopping { .. }, Stop(_)) if self.schedule.by_hand => (state, Nothing),
-            (Stopping { .. }, Stop(signal) | Other(signal)) => (state, Send(signal, self.signal_to)),
+            (Stopping { .. }, Stop(signal) | Other(signal)) => {
+                (state, Send(signal, self.signal_to))
+            }
             (Stopping { since, next, .. }, MainGone) => self.main_gone(since, next),
             (Stopping { since, next, came }, Time) => {
                 self.due(state, since, next, Some(came), now, |next| Stopping { since, next, came })
             }
 
-            (Draining { .. }, Stop(signal) | Other(signal)) => (state, self.to_stragglers(signal)),
+            (Draining { .. }, Stop(signal) | Other(signal)) => (state, self.for_stragglers(signal)),
             (Draining { since, next }, Time) => {
                 self.due(state, since, next, None, now, |next| Draining { since, next })
             }
@@ -102,23 +104,25 @@ impl Policy {
             (Killed { .. }, MainGone | Stop(_) | Other(_)) => (state, Nothing),
             (Killed { until }, Time) => (if now < until { state } else { Over }, Nothing),
 
-            (Running | Stopping { .. } | Draining { .. } | Killed { .. }, Childless) => (Over, Nothing),
+            (Running | Stopping { .. } | Draining { .. } | Killed { .. }, Childless) => {
+                (Over, Nothing)
+            }
             (Over, MainGone | Childless | Stop(_) | Other(_) | Time) => (Over, Nothing),
         }
     }
 
     /// When to come back with [`Event::Time`], if nothing happens before.
-    pub fn deadline(&self, state: State) -> Option<Duration> {
+    pub fn deadline(&self, state: State) -> Option<Time> {
         match state {
             State::Stopping { since, next, .. } | State::Draining { since, next } => {
-                self.schedule.steps().get(next).map(|step| since.saturating_add(step.at))
+                self.schedule.steps().get(next).map(|step| since + step.at)
             }
             State::Killed { until } => Some(until),
             State::Running | State::Over => None,
         }
     }
 
-    fn main_gone(&self, since: Duration, next: usize) -> (State, Action) {
+    fn main_gone(&self, since: Time, next: usize) -> (State, Action) {
         match self.leftovers {
             Leftovers::Ask => (State::Draining { since, next }, Action::Ask),
             Leftovers::Wait => (State::Draining { since, next }, Action::Nothing),
@@ -129,18 +133,18 @@ impl Policy {
     fn due(
         &self,
         state: State,
-        since: Duration,
+        since: Time,
         next: usize,
         came: Option<Signal>,
-        now: Duration,
+        now: Time,
         advance: impl Fn(usize) -> State,
     ) -> (State, Action) {
         let step = self.schedule.steps().get(next);
-        let Some(step) = step.filter(|step| since.saturating_add(step.at) <= now) else {
+        let Some(step) = step.filter(|step| since + step.at <= now) else {
             return (state, Action::Nothing);
         };
         if step.signal == Some(Signal::KILL) {
-            return (State::Killed { until: now.saturating_add(REAPING) }, Action::Kill);
+            return (State::Killed { until: now + REAPING }, Action::Kill);
         }
         // Passed over: the main child is gone, or no stop signal came.
         let gone = came.is_none() && matches!(step.target, Target::Main | Target::App);
@@ -151,7 +155,7 @@ impl Policy {
         (advance(next + 1), action)
     }
 
-    fn to_stragglers(&self, signal: Signal) -> Action {
+    fn for_stragglers(&self, signal: Signal) -> Action {
         match self.signal_to {
             Target::Group | Target::All | Target::Leaves => Action::Send(signal, Target::All),
             Target::Main | Target::App => Action::Nothing,
@@ -168,7 +172,7 @@ mod tests {
     struct Seen {
         main_gone: bool,
         /// The latest moment at which the drain must be over.
-        bound: Option<Duration>,
+        bound: Option<Time>,
         kills: u32,
         asked: bool,
     }
@@ -176,24 +180,26 @@ mod tests {
     const USR1: Signal = Signal(10);
 
     fn policies() -> Vec<Policy> {
-        let second = Duration::from_secs(1);
         let mut schedules = vec![];
         for target in [Target::Group, Target::Main, Target::App, Target::All] {
-            schedules.push((Schedule::build(target, second * 25, second * 5), target));
+            schedules.push((Schedule::build(target, Time::seconds(25), Time::seconds(5)), target));
         }
-        for text in ["5/TERM:main/20/KILL", "TSTP:app/10/TERM:app/15/KILL", "TERM:group/forever", "KILL"] {
+        for text in
+            ["5/TERM:main/20/KILL", "TSTP:app/10/TERM:app/15/KILL", "TERM:group/forever", "KILL"]
+        {
             schedules.push((Schedule::parse(text.as_bytes(), Target::App).unwrap(), Target::App));
         }
-        schedules.push((Schedule::build(Target::Group, Duration::ZERO, Duration::ZERO), Target::Group));
-        schedules.push((Schedule::build(Target::Main, Duration::MAX, Duration::ZERO), Target::Main));
+        schedules.push((Schedule::build(Target::Group, Time::ZERO, Time::ZERO), Target::Group));
+        schedules.push((Schedule::build(Target::Main, Time::NEVER, Time::ZERO), Target::Main));
         let all = [Leftovers::Ask, Leftovers::Wait, Leftovers::Leave];
-        let with = |(schedule, signal_to)| all.map(|leftovers| Policy { schedule, signal_to, leftovers });
+        let with =
+            |(schedule, signal_to)| all.map(|leftovers| Policy { schedule, signal_to, leftovers });
         schedules.into_iter().flat_map(with).collect()
     }
 
     /// Every sequence of events up to `depth`. Time passes in two ways: to the
     /// deadline exactly, and one second, which lies between two of them.
-    fn walk(policy: &Policy, state: State, now: Duration, seen: Seen, depth: u32, count: &mut u64) {
+    fn walk(policy: &Policy, state: State, now: Time, seen: Seen, depth: u32, count: &mut u64) {
         *count += 1;
         if depth == 0 {
             return;
@@ -206,7 +212,7 @@ mod tests {
             (Event::Stop(Signal::INT), now),
             (Event::Other(USR1), now),
             (Event::Time, next),
-            (Event::Time, now + Duration::from_secs(1)),
+            (Event::Time, now + Time::seconds(1)),
         ] {
             let (after, action) = policy.next(state, event, now);
             let seen = judge(policy, state, event, after, action, now, seen);
@@ -220,7 +226,7 @@ mod tests {
         event: Event,
         after: State,
         action: Action,
-        now: Duration,
+        now: Time,
         mut seen: Seen,
     ) -> Seen {
         let context = || format!("{state:?} {event:?} at {now:?} -> {after:?} {action:?}");
@@ -251,15 +257,18 @@ mod tests {
             Action::Kill => {
                 seen.kills += 1;
                 assert_eq!(seen.kills, 1, "{}", context());
-                assert!(seen.bound.is_some_and(|bound| bound <= now), "killed early: {}", context());
+                assert!(
+                    seen.bound.is_some_and(|bound| bound <= now),
+                    "killed early: {}",
+                    context()
+                );
                 assert!(matches!(after, State::Killed { .. }), "{}", context());
-                let silent = policy.schedule.steps().len() < 3;
-                assert!(seen.asked || silent, "killed unasked: {}", context());
+                let no_last_call = policy.schedule.by_hand || policy.schedule.steps().len() < 3;
+                assert!(seen.asked || no_last_call, "killed unasked: {}", context());
             }
             Action::Send(Signal::KILL, _) => panic!("KILL that is no step: {}", context()),
             Action::Send(_, Target::Leaves) | Action::Ask => seen.asked = true,
-            Action::Send(_, _) => seen.asked |= policy.schedule.by_hand,
-            Action::Nothing => {}
+            Action::Send(_, _) | Action::Nothing => {}
         }
         if let State::Killed { until } = after {
             assert!(until <= now + REAPING, "{}", context());
@@ -279,7 +288,7 @@ mod tests {
         let policies = policies();
         for policy in &policies {
             let seen = Seen { main_gone: false, bound: None, kills: 0, asked: false };
-            walk(policy, State::Running, Duration::from_secs(100), seen, depth, &mut count);
+            walk(policy, State::Running, Time::seconds(100), seen, depth, &mut count);
         }
         println!(
             "{} policies, depth {depth}: {count} sequences in {:?}",
@@ -293,17 +302,17 @@ mod tests {
     #[should_panic(expected = "killed early")]
     fn the_judge_sees_an_early_kill() {
         let policy = policies()[0];
-        let seen = Seen { main_gone: false, bound: Some(Duration::MAX), kills: 0, asked: true };
-        let state = State::Stopping { since: Duration::ZERO, next: 2, came: Signal::TERM };
-        let after = State::Killed { until: Duration::ZERO };
-        judge(&policy, state, Event::Time, after, Action::Kill, Duration::ZERO, seen);
+        let seen = Seen { main_gone: false, bound: Some(Time::NEVER), kills: 0, asked: true };
+        let state = State::Stopping { since: Time::ZERO, next: 2, came: Signal::TERM };
+        let after = State::Killed { until: Time::ZERO };
+        judge(&policy, state, Event::Time, after, Action::Kill, Time::ZERO, seen);
     }
 
     fn sent(policy: &Policy, events: &[(Event, u64)]) -> Vec<(u64, Action)> {
         let mut state = State::Running;
         let mut actions = vec![];
         for &(event, at) in events {
-            let (next, action) = policy.next(state, event, Duration::from_secs(at));
+            let (next, action) = policy.next(state, event, Time::seconds(at));
             state = next;
             if action != Action::Nothing {
                 actions.push((at, action));
@@ -317,7 +326,10 @@ mod tests {
         let policy = policies()[0];
         let stop = Event::Stop(Signal::INT);
         assert_eq!(
-            sent(&policy, &[(stop, 0), (Event::Time, 0), (stop, 3), (Event::Time, 20), (Event::Time, 25)]),
+            sent(
+                &policy,
+                &[(stop, 0), (Event::Time, 0), (stop, 3), (Event::Time, 20), (Event::Time, 25)]
+            ),
             [
                 (0, Action::Send(Signal::INT, Target::Group)),
                 (3, Action::Send(Signal::INT, Target::Group)),
@@ -330,7 +342,12 @@ mod tests {
     #[test]
     fn the_main_childs_own_exit() {
         let policy = policies()[0];
-        let events = [(Event::MainGone, 0), (Event::Time, 0), (Event::Other(USR1), 1), (Event::Childless, 2)];
+        let events = [
+            (Event::MainGone, 0),
+            (Event::Time, 0),
+            (Event::Other(USR1), 1),
+            (Event::Childless, 2),
+        ];
         assert_eq!(
             sent(&policy, &events),
             [(0, Action::Ask), (1, Action::Send(USR1, Target::All))]

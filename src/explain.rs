@@ -1,7 +1,7 @@
 //! `--explain`: what would happen, in words. Pure but for the printing; it
 //! starts nothing.
 
-use std::time::Duration;
+use crate::time::Time;
 
 use crate::cli::Config;
 use crate::drain::Leftovers;
@@ -41,7 +41,9 @@ fn describe(config: &Config, command: &[u8], text: &mut Line) {
             text.text("    at once: nobody is signalled, stragglers finish\n");
             steps(config, false, text);
         }
-        Leftovers::Leave => _ = text.text("    at once: drainit leaves, and stragglers with it (as tini)\n"),
+        Leftovers::Leave => {
+            _ = text.text("    at once: drainit leaves, and stragglers with it (as tini)\n")
+        }
     }
 
     text.text("Any other signal goes to ").text(meaning(policy.signal_to)).text(".\n");
@@ -79,7 +81,7 @@ fn steps(config: &Config, at_stop: bool, text: &mut Line) {
             continue;
         }
         match step.at {
-            Duration::ZERO => text.text("    at once: "),
+            Time::ZERO => text.text("    at once: "),
             at => text.text("    after ").duration(at).text(": "),
         };
         match step.signal.map(|signal| (signal, signal == Signal::KILL)) {
@@ -119,7 +121,9 @@ fn restarts(config: &Config, text: &mut Line) {
         text.text(" (at most once in ").duration(restart.delay).text(")");
     }
     text.text(",\n    anything else after ").duration(FIRST_PAUSE).text(", doubling to ");
-    text.duration(LONGEST_PAUSE).text(", from anew after an exit 0 or a run of ").duration(LONG_RUN);
+    text.duration(LONGEST_PAUSE)
+        .text(", from anew after an exit 0 or a run of ")
+        .duration(LONG_RUN);
     if let Some(limit) = restart.limit {
         text.text(", until ").number(limit).text(" have failed in a row");
     }
@@ -133,7 +137,7 @@ fn warnings(config: &Config, command: &[u8], text: &mut Line) {
             "WARNING: nobody is ever killed: a process that does not end holds the container until the\n    \
              orchestrator kills it (docker stop after 10s; Kubernetes and ECS after 30s).\n",
         ),
-        Some(Duration::ZERO) => {
+        Some(Time::ZERO) => {
             text.text("WARNING: a grace period of 0 gives nobody time to finish.\n")
         }
         Some(grace) => {
@@ -141,7 +145,7 @@ fn warnings(config: &Config, command: &[u8], text: &mut Line) {
             text.text(" < the orchestrator's\n    (docker stop 10s, Kubernetes and ECS 30s, unless told otherwise).\n")
         }
     };
-    if policy.schedule.grace().is_some_and(|grace| grace >= Duration::from_secs(30)) {
+    if policy.schedule.grace().is_some_and(|grace| grace >= Time::seconds(30)) {
         text.text("WARNING: Kubernetes and ECS kill after 30s: raise terminationGracePeriodSeconds or stopTimeout.\n");
     }
     let name = command.rsplit(|&byte| byte == b'/').next().unwrap_or_default();

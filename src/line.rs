@@ -1,8 +1,8 @@
 //! One line of text in a buffer of fixed size: no allocation, no panic, no
 //! `core::fmt` (which links 250 kB of it). What does not fit is cut off.
 
+use crate::time::Time;
 use std::ffi::CStr;
-use std::time::Duration;
 
 use nix::unistd::Pid;
 
@@ -72,17 +72,14 @@ impl<const N: usize> Line<N> {
     }
 
     /// As the options take it: `1m30s`, `2s500ms`, `0s`, `infinity`.
-    pub fn duration(&mut self, length: Duration) -> &mut Line<N> {
-        if length == Duration::MAX {
+    pub fn duration(&mut self, length: Time) -> &mut Line<N> {
+        if length == Time::NEVER {
             return self.text("infinity");
         }
-        let (seconds, millis) = (length.as_secs(), u64::from(length.subsec_millis()));
-        for (number, unit) in [
-            (seconds / 3600, "h"),
-            (seconds / 60 % 60, "m"),
-            (seconds % 60, "s"),
-            (millis, "ms"),
-        ] {
+        let (seconds, millis) = (length.as_seconds(), length.as_millis() % 1000);
+        for (number, unit) in
+            [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"), (millis, "ms")]
+        {
             if number > 0 {
                 self.number(number).text(unit);
             }
@@ -133,9 +130,9 @@ mod tests {
             (3_600_000, "1h"),
             (3_661_000, "1h1m1s"),
         ] {
-            assert_eq!(line(|l| _ = l.duration(Duration::from_millis(millis))), text);
+            assert_eq!(line(|l| _ = l.duration(Time::millis(millis))), text);
         }
-        assert_eq!(line(|l| _ = l.duration(Duration::MAX)), "infinity");
+        assert_eq!(line(|l| _ = l.duration(Time::NEVER)), "infinity");
     }
 
     #[test]

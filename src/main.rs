@@ -31,6 +31,7 @@ mod status;
 mod supervise;
 #[allow(unsafe_code)]
 mod sys;
+mod time;
 mod tree;
 mod words;
 
@@ -43,7 +44,9 @@ const OWN_FAILURE: u8 = 125;
 fn main(argv: Words, environ: Words) -> u8 {
     let config = match cli::parse(argv.iter(), environ.iter()) {
         Ok(Request::Run(config)) => config,
-        Ok(Request::Explain(config)) => return explain::explain(&config, argv.from(config.command)),
+        Ok(Request::Explain(config)) => {
+            return explain::explain(&config, argv.from(config.command));
+        }
         Ok(Request::Help) => return report::stdout(include_bytes!("help.txt")),
         Ok(Request::Version) => return report::stdout(report::version(argv).as_bytes()),
         Ok(Request::License) => return report::stdout(include_bytes!("../LICENSE")),

@@ -4,7 +4,7 @@
 //! Silent unless something is lost; -v says what is done, -vv each reaped
 //! process. Every line is one write of at most PIPE_BUF bytes.
 
-use std::time::Duration;
+use crate::time::Time;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -78,7 +78,7 @@ pub struct Summary<'a> {
     /// There may have been more than that.
     pub more: bool,
     pub killed: u64,
-    pub took: Duration,
+    pub took: Time,
     pub stopped: bool,
     pub history: Option<History>,
     pub exit_code: u8,
@@ -112,7 +112,9 @@ impl Reporter<'_> {
         write(&mut message);
         let mut line = Line::new();
         if self.config.json {
-            line.text("{\"program\":\"drainit\",\"event\":\"").text(event).text("\",\"message\":\"");
+            line.text("{\"program\":\"drainit\",\"event\":\"")
+                .text(event)
+                .text("\",\"message\":\"");
             // Escaped it may grow, and the object must be whole.
             let most = message.as_bytes().get(..1900).unwrap_or(message.as_bytes());
             line.json(most).text("\"}\n");
@@ -126,7 +128,11 @@ impl Reporter<'_> {
     /// log in any case.
     pub fn summary(&self, summary: &Summary) {
         let mut line = Line::new();
-        if self.config.json { self.as_json(summary, &mut line) } else { self.as_text(summary, &mut line) }
+        if self.config.json {
+            self.as_json(summary, &mut line)
+        } else {
+            self.as_text(summary, &mut line)
+        }
         if summary.killed > 0 || self.hears(Level::Doing) {
             stderr(&line);
         }
@@ -135,7 +141,8 @@ impl Reporter<'_> {
         let wanted = summary.stopped || summary.killed > 0;
         let Some(path) = self.config.termination_log.filter(|_| wanted) else { return };
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND;
-        let written = sys::open(path, flags).and_then(|file| sys::write_now(&file, line.as_bytes()));
+        let written =
+            sys::open(path, flags).and_then(|file| sys::write_now(&file, line.as_bytes()));
         if let Err(error) = written {
             self.say(Level::Warning, "termination-log", |line| {
                 line.text("cannot write the termination log ").foreign(path.to_bytes(), 256);
@@ -152,7 +159,7 @@ impl Reporter<'_> {
             names(line, summary.killed(), summary.killed);
             line.text("; ");
         }
-                let count = summary.finished().count() as u64;
+        let count = summary.finished().count() as u64;
         line.text("finished ").number(count).text(if summary.more { " or more" } else { "" });
         names(line, summary.finished(), count);
         line.text("; drained in ").duration(summary.took).text("; main child ");
@@ -168,13 +175,15 @@ impl Reporter<'_> {
     fn as_json(&self, summary: &Summary, line: &mut Line) {
         line.text("{\"program\":\"drainit\",\"event\":\"report\",\"grace_ms\":");
         match self.config.policy.schedule.grace() {
-            Some(grace) => line.number(grace.as_millis() as u64),
+            Some(grace) => line.number(grace.as_millis()),
             None => line.text("null"),
         };
-        line.text(",\"drain_ms\":").number(summary.took.as_millis() as u64);
+        line.text(",\"drain_ms\":").number(summary.took.as_millis());
         line.text(",\"killed_count\":").number(summary.killed).text(",\"killed\":[");
         objects(line, summary.killed());
-                line.text("],\"finished_count\":").number(summary.finished().count() as u64).text(",\"finished\":[");
+        line.text("],\"finished_count\":")
+            .number(summary.finished().count() as u64)
+            .text(",\"finished\":[");
         objects(line, summary.finished());
         line.text("],\"main_pid\":").pid(summary.main);
         line.text(",\"main_signal\":");
@@ -183,8 +192,11 @@ impl Reporter<'_> {
             None => line.text("null"),
         };
         if let Some(history) = summary.history {
-            line.text(",\"runs\":").number(history.runs).text(",\"failures\":").number(history.failures);
-            line.text(",\"longest_pause_ms\":").number(history.longest_pause.as_millis() as u64);
+            line.text(",\"runs\":")
+                .number(history.runs)
+                .text(",\"failures\":")
+                .number(history.failures);
+            line.text(",\"longest_pause_ms\":").number(history.longest_pause.as_millis());
         }
         line.text(",\"exit_code\":").number(summary.exit_code.into()).text("}\n");
     }

@@ -1,7 +1,7 @@
 //! The policy of `--restart`: whether a run that is over is followed by another,
 //! and when. Pure and total. It knows nothing of how a run is drained.
 
-use std::time::Duration;
+use crate::time::Time;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum When {
@@ -14,7 +14,7 @@ pub enum When {
 pub struct Policy {
     pub when: When,
     /// From start to start, after a success: a bound on how often, not a pause.
-    pub delay: Duration,
+    pub delay: Time,
     /// So many failures in a row are the last.
     pub limit: Option<u64>,
 }
@@ -25,34 +25,33 @@ pub struct History {
     pub runs: u64,
     pub failures: u64,
     pub in_a_row: u64,
-    pub longest_pause: Duration,
-    last_pause: Duration,
+    pub longest_pause: Time,
+    last_pause: Time,
 }
 
 /// A run that is over, and whatever it left behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Run {
-    pub started: Duration,
-    pub ended: Duration,
+    pub started: Time,
+    pub ended: Time,
     pub success: bool,
 }
 
-pub const FIRST_PAUSE: Duration = Duration::from_secs(1);
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub const FIRST_PAUSE: Time = Time::seconds(1);
+pub const LONGEST_PAUSE: Time = Time::seconds(60);
 /// A run of this length was no failure to start.
-pub const LONG_RUN: Duration = Duration::from_secs(10);
+pub const LONG_RUN: Time = Time::seconds(10);
 
 impl Policy {
-    pub const OFF: Policy =
-        Policy { when: When::No, delay: Duration::from_millis(100), limit: None };
+    pub const OFF: Policy = Policy { when: When::No, delay: Time::millis(100), limit: None };
 
     /// The history with this run in it, and when the next one starts, if it does.
-    pub fn after(&self, history: History, run: Run) -> (History, Option<Duration>) {
+    pub fn after(&self, history: History, run: Run) -> (History, Option<Time>) {
         let mut now = History { runs: history.runs + 1, ..history };
         if run.success {
-            (now.in_a_row, now.last_pause) = (0, Duration::ZERO);
+            (now.in_a_row, now.last_pause) = (0, Time::ZERO);
             let again = self.when == When::Always;
-            let start = run.started.saturating_add(self.delay).max(run.ended);
+            let start = (run.started + self.delay).max(run.ended);
             return (now, again.then_some(start));
         }
         now.failures += 1;
@@ -61,13 +60,13 @@ impl Policy {
             When::No => false,
             When::OnFailure | When::Always => self.limit.is_none_or(|limit| now.in_a_row < limit),
         };
-        let long = run.ended.saturating_sub(run.started) >= LONG_RUN;
-        let doubled = if long { Duration::ZERO } else { history.last_pause.saturating_mul(2) };
+        let long = run.ended - run.started >= LONG_RUN;
+        let doubled = if long { Time::ZERO } else { history.last_pause + history.last_pause };
         now.last_pause = doubled.clamp(FIRST_PAUSE, LONGEST_PAUSE);
         if again {
             now.longest_pause = now.longest_pause.max(now.last_pause);
         }
-        (now, again.then_some(run.ended.saturating_add(now.last_pause)))
+        (now, again.then_some(run.ended + now.last_pause))
     }
 }
 
@@ -75,16 +74,16 @@ impl Policy {
 mod tests {
     use super::*;
 
-    const MILLI: Duration = Duration::from_millis(1);
+    const MILLI: Time = Time::millis(1);
 
     fn always() -> Policy {
         Policy { when: When::Always, ..Policy::OFF }
     }
 
     /// Runs of one kind until `end`: starts, and the pauses between them.
-    fn simulate(policy: &Policy, length: Duration, success: bool, end: Duration) -> Vec<Duration> {
+    fn simulate(policy: &Policy, length: Time, success: bool, end: Time) -> Vec<Time> {
         let mut history = History::default();
-        let mut now = Duration::ZERO;
+        let mut now = Time::ZERO;
         let mut pauses = vec![];
         while now < end {
             let run = Run { started: now, ended: now + length, success };
@@ -99,27 +98,29 @@ mod tests {
 
     #[test]
     fn a_success_starts_again_at_once_and_not_more_often_than_the_delay() {
-        let second = Duration::from_secs(1);
-        let pauses = simulate(&always(), MILLI * 100, true, second * 10);
-        assert_eq!((pauses.len(), pauses.iter().max()), (100, Some(&Duration::ZERO)));
-        let pauses = simulate(&always(), MILLI * 30, true, second * 10);
-        assert_eq!((pauses.len(), pauses.iter().max()), (100, Some(&(MILLI * 70))));
+        let pauses = simulate(&always(), Time::millis(100), true, Time::seconds(10));
+        assert_eq!((pauses.len(), pauses.iter().max()), (100, Some(&Time::ZERO)));
+        let pauses = simulate(&always(), Time::millis(30), true, Time::seconds(10));
+        assert_eq!((pauses.len(), pauses.iter().max()), (100, Some(&(Time::millis(70)))));
     }
 
     #[test]
     fn failures_back_off_to_a_minute() {
-        let pauses = simulate(&always(), MILLI, false, Duration::from_secs(300));
-        let seconds: Vec<_> = pauses.iter().map(Duration::as_secs).collect();
+        let pauses = simulate(&always(), MILLI, false, Time::seconds(300));
+        let seconds: Vec<_> = pauses.iter().map(|pause| pause.as_seconds()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
     }
 
     #[test]
     fn a_day_of_each() {
-        let day = Duration::from_secs(24 * 3600);
+        let day = Time::seconds(24 * 3600);
         let start = std::time::Instant::now();
-        let well = simulate(&always(), MILLI * 100, true, day).len();
+        let well = simulate(&always(), Time::millis(100), true, day).len();
         let badly = simulate(&always(), MILLI, false, day).len();
-        println!("24 h in {:?}: {well} starts of a job of 100 ms that exits 0, {badly} of one that fails at once", start.elapsed());
+        println!(
+            "24 h in {:?}: {well} starts of a job of 100 ms that exits 0, {badly} of one that fails at once",
+            start.elapsed()
+        );
         assert_eq!((well, badly), (864_000, 1_445));
     }
 
@@ -132,7 +133,7 @@ mod tests {
                 let policy = Policy { when, limit, ..Policy::OFF };
                 for sequence in 0..4_u32.pow(8) {
                     let mut history = History::default();
-                    let mut now = Duration::ZERO;
+                    let mut now = Time::ZERO;
                     for place in 0..8 {
                         let (length, success) = kinds[(sequence >> (2 * place)) as usize % 4];
                         let run = Run { started: now, ended: now + length, success };
@@ -141,7 +142,8 @@ mod tests {
                             When::No => false,
                             When::OnFailure => !success,
                             When::Always => true,
-                        } && (success || limit.is_none_or(|limit| after.in_a_row < limit));
+                        } && (success
+                            || limit.is_none_or(|limit| after.in_a_row < limit));
                         assert_eq!(next.is_some(), again);
                         assert_eq!(after.in_a_row, if success { 0 } else { history.in_a_row + 1 });
                         let Some(next) = next else { break };

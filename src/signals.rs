@@ -6,15 +6,15 @@
 //! ignored) and nothing runs between two instructions; no pipe, so that
 //! real-time signals stay queued and no descriptor of ours exists.
 
-use std::time::Duration;
+use crate::time::Time;
 
 use nix::errno::Errno;
 use nix::unistd::{Pid, getppid};
 use signal_hook::low_level::signal_name;
 
 use crate::line::Line;
-use crate::{send, sys};
 use crate::words::number;
+use crate::{send, sys};
 
 /// A signal's number, 1 to 64.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +36,10 @@ impl Signal {
     /// `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`; in any case of letters.
     pub fn parse(text: &[u8]) -> Option<Signal> {
         if let Some(number) = number(text) {
-            return u8::try_from(number).ok().filter(|n| (1..=Signal::LAST).contains(n)).map(Signal);
+            return u8::try_from(number)
+                .ok()
+                .filter(|n| (1..=Signal::LAST).contains(n))
+                .map(Signal);
         }
         let name = strip(text, b"SIG").unwrap_or(text);
         // At run time: what the C library keeps for itself differs (glibc 2, musl 3).
@@ -44,7 +47,11 @@ impl Signal {
             None => Some(base),
             Some((&first, digits)) if first == sign => {
                 let offset = i32::try_from(number(digits)?).ok()?;
-                Some(if sign == b'+' { base.saturating_add(offset) } else { base.saturating_sub(offset) })
+                Some(if sign == b'+' {
+                    base.saturating_add(offset)
+                } else {
+                    base.saturating_sub(offset)
+                })
             }
             Some(_) => None,
         };
@@ -65,7 +72,9 @@ impl Signal {
     /// Its name without SIG, if it is not a real-time signal.
     fn standard_name(self) -> Option<&'static str> {
         signal_name(self.0.into())
-            .or_else(|| UNCOMMON.iter().find(|(number, _)| *number == self.0).map(|(_, name)| *name))
+            .or_else(|| {
+                UNCOMMON.iter().find(|(number, _)| *number == self.0).map(|(_, name)| *name)
+            })
             .and_then(|name| name.strip_prefix("SIG"))
     }
 
@@ -146,9 +155,9 @@ pub enum Wake {
 
 /// Waits for the next signal, or until `deadline` on `sys::now`'s clock; without
 /// one, for as long as it takes and without a wake-up in between.
-pub fn wait(deadline: Option<Duration>) -> Wake {
+pub fn wait(deadline: Option<Time>) -> Wake {
     loop {
-        match sys::take_signal(deadline.map(|at| at.saturating_sub(sys::now()))) {
+        match sys::take_signal(deadline.map(|at| at - sys::now())) {
             Ok((signal, pid)) => return Wake::Signal(Signal(signal as u8), pid),
             Err(Errno::EAGAIN) => return Wake::Deadline,
             // EINTR: stopped and continued meanwhile (signal(7)).
@@ -182,8 +191,25 @@ mod tests {
     #[test]
     fn what_is_no_signal() {
         for text in [
-            "", "0", "65", "-1", "15x", "TER", "SIG", "SIGSIGTERM", "RTMIN-1", "RTMIN+31", "RTMIN+",
-            "RTMIN+x", "RTMIN++3", "RTMAX+1", "RTMAX-31", "RTMIN+300", " TERM", "1 5", "+15",
+            "",
+            "0",
+            "65",
+            "-1",
+            "15x",
+            "TER",
+            "SIG",
+            "SIGSIGTERM",
+            "RTMIN-1",
+            "RTMIN+31",
+            "RTMIN+",
+            "RTMIN+x",
+            "RTMIN++3",
+            "RTMAX+1",
+            "RTMAX-31",
+            "RTMIN+300",
+            " TERM",
+            "1 5",
+            "+15",
         ] {
             assert_eq!(Signal::parse(text.as_bytes()), None, "{text:?}");
         }

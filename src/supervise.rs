@@ -2,7 +2,7 @@
 //! decide, act. One thread, no wake-up while idle. Nothing in here panics or
 //! returns early while the main child lives.
 
-use std::time::Duration;
+use crate::time::Time;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -22,7 +22,7 @@ use crate::tree::{self, Process};
 use crate::{cgroup, send};
 
 /// At -v a drain says how it goes, this often.
-const PROGRESS: Duration = Duration::from_secs(5);
+const PROGRESS: Time = Time::seconds(5);
 /// So many processes are remembered by name.
 const LEDGER: usize = 256;
 
@@ -38,8 +38,8 @@ struct Supervisor<'a> {
     /// A stop signal came: no further run.
     stopped: bool,
     childless: bool,
-    drain_began: Duration,
-    next_progress: Duration,
+    drain_began: Time,
+    next_progress: Time,
     asked: Asked,
     /// Whoever was seen below us during the drain.
     ledger: Vec<Who>,
@@ -61,7 +61,7 @@ struct Asked {
 pub fn run(config: &Config, command: Words, inherited: Inherited) -> u8 {
     let mut supervisor = Supervisor::new(config);
     if config.pause {
-        supervisor.pause(Duration::MAX);
+        supervisor.pause(Time::NEVER);
         return 0;
     }
     let name = command.iter().next().unwrap_or_default().to_bytes();
@@ -106,8 +106,8 @@ impl<'a> Supervisor<'a> {
             has_terminal: false,
             stopped: false,
             childless: true,
-            drain_began: Duration::ZERO,
-            next_progress: Duration::MAX,
+            drain_began: Time::ZERO,
+            next_progress: Time::NEVER,
             asked: Asked::default(),
             ledger: Vec::new(),
             killed: Vec::new(),
@@ -136,9 +136,9 @@ impl<'a> Supervisor<'a> {
     }
 
     /// The time between two runs: whether it went by without a stop signal.
-    fn pause(&mut self, until: Duration) -> bool {
+    fn pause(&mut self, until: Time) -> bool {
         while !self.stopped && sys::now() < until {
-            let wake = signals::wait((until != Duration::MAX).then_some(until));
+            let wake = signals::wait((until != Time::NEVER).then_some(until));
             self.collect(wake);
             if let Wake::Signal(signal, from) = wake {
                 self.signal(signal, from);
@@ -147,8 +147,8 @@ impl<'a> Supervisor<'a> {
         !self.stopped
     }
 
-    fn next_wake(&self) -> Option<Duration> {
-        let progress = (self.next_progress != Duration::MAX).then_some(self.next_progress);
+    fn next_wake(&self) -> Option<Time> {
+        let progress = (self.next_progress != Time::NEVER).then_some(self.next_progress);
         let deadline = self.config.policy.deadline(self.state);
         deadline.map_or(progress, |at| Some(at.min(self.next_progress)))
     }
@@ -183,7 +183,9 @@ impl<'a> Supervisor<'a> {
             if self.has_terminal {
                 child::take_terminal_back(pid);
             }
-            if status.signal() == Some(Signal::KILL.0.into()) && !matches!(self.state, State::Killed { .. }) {
+            if status.signal() == Some(Signal::KILL.0.into())
+                && !matches!(self.state, State::Killed { .. })
+            {
                 self.say_killed_by_somebody_else();
             }
             self.say(Level::Doing, "main", |line| {
@@ -209,7 +211,8 @@ impl<'a> Supervisor<'a> {
             }
         });
         let Some(rewritten) = self.config.rewritten(signal) else {
-            return self.say(Level::Doing, "drop", |line| _ = line.text("dropped it, by --rewrite"));
+            return self
+                .say(Level::Doing, "drop", |line| _ = line.text("dropped it, by --rewrite"));
         };
         if self.config.is_stop(signal) {
             self.stopped = true;
@@ -245,7 +248,9 @@ impl<'a> Supervisor<'a> {
             Action::Send(signal, target) => self.send(signal, target),
             Action::Ask => self.ask(),
             Action::Kill => {
-                self.say(Level::Doing, "deadline", |line| _ = line.text("the grace period is over"));
+                self.say(Level::Doing, "deadline", |line| {
+                    _ = line.text("the grace period is over")
+                });
                 self.kill();
             }
         }
@@ -258,7 +263,7 @@ impl<'a> Supervisor<'a> {
             self.below();
         }
         if self.report.hears(Level::Doing) {
-            self.next_progress = self.drain_began.saturating_add(PROGRESS);
+            self.next_progress = self.drain_began + PROGRESS;
         }
     }
 
@@ -371,7 +376,8 @@ impl<'a> Supervisor<'a> {
     fn below(&mut self) -> Option<Vec<Process>> {
         let list = tree::descendants()?;
         for process in list.iter().filter(|process| !process.zombie) {
-            if self.ledger.len() < LEDGER && !self.ledger.iter().any(|who| who.process.is(process)) {
+            if self.ledger.len() < LEDGER && !self.ledger.iter().any(|who| who.process.is(process))
+            {
                 let _ = sys::push(&mut self.ledger, Who::new(process));
             }
         }
@@ -395,7 +401,7 @@ impl<'a> Supervisor<'a> {
             seen: &self.ledger,
             more: self.ledger.len() == LEDGER,
             killed: self.killed.len() as u64,
-            took: sys::now().saturating_sub(self.drain_began),
+            took: sys::now() - self.drain_began,
             history: restarts.then_some(history),
             stopped: self.stopped,
             exit_code,
@@ -420,14 +426,14 @@ impl<'a> Supervisor<'a> {
     }
 
     fn say_progress(&mut self) {
-        self.next_progress = sys::now().saturating_add(PROGRESS);
+        self.next_progress = sys::now() + PROGRESS;
         let Some(list) = self.below() else { return };
         self.say(Level::Doing, "progress", |line| {
             let left = || list.iter().filter(|process| !process.zombie);
             line.number(left().count() as u64).text(" left");
             if let Some(deadline) = self.config.policy.schedule.grace() {
-                let end = self.drain_began.saturating_add(deadline);
-                line.text(", ").number(end.saturating_sub(sys::now()).as_secs()).text("s to the deadline");
+                let end = self.drain_began + deadline;
+                line.text(", ").number((end - sys::now()).as_seconds()).text("s to the deadline");
             }
             for (n, process) in left().take(5).enumerate() {
                 Who::new(process).write(line.text(if n == 0 { ": " } else { ", " }));
@@ -437,7 +443,9 @@ impl<'a> Supervisor<'a> {
 
     fn say_killed_by_somebody_else(&self) {
         self.say(Level::Warning, "main-killed", |line| {
-            line.text("main child ").pid(self.main).text(" was ended by SIGKILL, and not by drainit; ");
+            line.text("main child ")
+                .pid(self.main)
+                .text(" was ended by SIGKILL, and not by drainit; ");
             match (self.oom_kills, cgroup::oom_kills()) {
                 (Some(before), Some(after)) if after > before => {
                     line.text("the cgroup's oom_kill count went up from ").number(before);

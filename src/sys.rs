@@ -1,10 +1,10 @@
 //! The only unsafe code: what neither nix nor std offers, as safe functions
 //! that decide nothing. Each block says why it is sound.
 
+use crate::time::Time;
 use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -53,26 +53,25 @@ pub fn standard(fd: c_int) -> BorrowedFd<'static> {
 }
 
 /// CLOCK_MONOTONIC: no clock change moves a deadline.
-pub fn now() -> Duration {
+pub fn now() -> Time {
     clock(libc::CLOCK_MONOTONIC)
 }
 
 /// The clock and the unit of `starttime` in /proc/PID/stat, clock ticks since
 /// boot (proc(5)).
 pub fn boot_ticks() -> u64 {
-    let since_boot = clock(libc::CLOCK_BOOTTIME);
-    since_boot.as_secs() * TICKS + u64::from(since_boot.subsec_millis()) * TICKS / 1000
+    clock(libc::CLOCK_BOOTTIME).as_millis() / (1000 / TICKS)
 }
 
 /// USER_HZ, the kernel's promise to user space on every architecture that
 /// Rust has a Linux target for.
 pub const TICKS: u64 = 100;
 
-fn clock(id: libc::clockid_t) -> Duration {
+fn clock(id: libc::clockid_t) -> Time {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: it writes one timespec; both clocks exist since Linux 2.6.39.
     unsafe { libc::clock_gettime(id, &mut now) };
-    Duration::from_secs(now.tv_sec as u64).saturating_add(Duration::from_nanos(now.tv_nsec as u64))
+    Time::seconds(now.tv_sec as u64) + Time::nanos(now.tv_nsec as u64)
 }
 
 /// Signals 1 to 64 as the kernel takes them, signal n at bit n-1.
@@ -98,10 +97,10 @@ pub fn set_mask(mask: Mask) -> Mask {
 
 /// Takes the next pending signal, waiting for at most `timeout`: its number
 /// and, for SIGCHLD, whose. EAGAIN at the timeout; EINTR after a stop.
-pub fn take_signal(timeout: Option<Duration>) -> Result<(c_int, Pid), Errno> {
+pub fn take_signal(timeout: Option<Time>) -> Result<(c_int, Pid), Errno> {
     let timeout = timeout.map(|length| libc::timespec {
-        tv_sec: length.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: length.subsec_nanos().into(),
+        tv_sec: length.as_seconds() as libc::time_t,
+        tv_nsec: (length.as_nanos() % 1_000_000_000) as _,
     });
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
@@ -144,7 +143,9 @@ pub fn has_child_in(group: Pid) -> bool {
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: it writes one siginfo, which nobody reads.
-    unsafe { libc::waitid(libc::P_PGID, group.as_raw() as libc::id_t, info.as_mut_ptr(), flags) == 0 }
+    unsafe {
+        libc::waitid(libc::P_PGID, group.as_raw() as libc::id_t, info.as_mut_ptr(), flags) == 0
+    }
 }
 
 /// kill(2) for any signal number; nix knows no real-time signals.
@@ -159,7 +160,7 @@ pub fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
     // SAFETY: plain numbers; the descriptor is new and ours alone.
     unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, c_long::from(pid.as_raw()), 0 as c_long);
-        Errno::result(fd).map(|fd| OwnedFd::from_raw_fd(fd as c_int))
+        Errno::result(fd as c_int).map(|fd| OwnedFd::from_raw_fd(fd))
     }
 }
 

@@ -105,7 +105,9 @@ pub fn descendants() -> Option<Vec<Process>> {
     all.retain(|_| ours.next() == Some(true));
     for n in 0..all.len() {
         let alive = all.get(n).filter(|process| !process.zombie).map(|process| process.parent);
-        if let Some(parent) = alive.and_then(|parent| find(&all, parent)).and_then(|n| all.get_mut(n)) {
+        if let Some(parent) =
+            alive.and_then(|parent| find(&all, parent)).and_then(|n| all.get_mut(n))
+        {
             parent.leaf = false;
         }
     }
@@ -195,7 +197,10 @@ mod tests {
     use super::*;
 
     fn process(pid: i32, parent: i32, comm: &str) -> Process {
-        let stat = format!("{pid} ({comm}) S {parent} {pid} 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {} 0", pid * 10);
+        let stat = format!(
+            "{pid} ({comm}) S {parent} {pid} 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {} 0",
+            pid * 10
+        );
         parse(stat.as_bytes()).unwrap()
     }
 
@@ -209,7 +214,9 @@ mod tests {
 
     #[test]
     fn what_is_no_stat() {
-        for text in ["", "42", "42 (sh", "42 (sh)", "42 (sh) S", "x (sh) S 1 1", "42 (sh) S 1 1 1 0 -1"] {
+        for text in
+            ["", "42", "42 (sh", "42 (sh)", "42 (sh) S", "x (sh) S 1 1", "42 (sh) S 1 1 1 0 -1"]
+        {
             assert_eq!(parse(text.as_bytes()), None, "{text:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! Numbers and durations as people type them. Pure.
 
-use std::time::Duration;
+use crate::time::Time;
 
 /// Digits and nothing else.
 pub fn number(text: &[u8]) -> Option<u64> {
@@ -12,17 +12,17 @@ pub fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// `25` (seconds), `25s`, `1m30s`, `500ms`, `2h`, `0`, and `infinity` as
-/// [`Duration::MAX`]. By hand: humantime has no bare number and no infinity,
+/// [`Time::NEVER`]. By hand: humantime has no bare number and no infinity,
 /// and its errors link `core::fmt`.
-pub fn duration(text: &[u8]) -> Option<Duration> {
+pub fn duration(text: &[u8]) -> Option<Time> {
     if text == b"infinity" {
-        return Some(Duration::MAX);
+        return Some(Time::NEVER);
     }
     if let Some(seconds) = number(text) {
         return millis(seconds, 1000);
     }
     let mut rest = text;
-    let mut sum = Duration::ZERO;
+    let mut sum = Time::ZERO;
     while !rest.is_empty() {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (count, tail) = rest.split_at_checked(digits)?;
@@ -44,10 +44,9 @@ pub fn duration(text: &[u8]) -> Option<Duration> {
 /// What a duration may look like, for the error line.
 pub const DURATIONS: &str = "25, 25s, 1m30s, 500ms, 0, infinity";
 
-/// Bounded by what milliseconds in a u64 hold, 584 million years, so that no
-/// sum with a clock overflows either.
-fn millis(count: u64, unit: u64) -> Option<Duration> {
-    count.checked_mul(unit).map(Duration::from_millis)
+fn millis(count: u64, unit: u64) -> Option<Time> {
+    let nanos = count.checked_mul(unit)?.checked_mul(1_000_000)?;
+    Some(Time::nanos(nanos)).filter(|&length| length != Time::NEVER)
 }
 
 #[cfg(test)]
@@ -67,16 +66,30 @@ mod tests {
             ("1h1m1s1ms", 3_661_001),
             ("007", 7_000),
         ] {
-            assert_eq!(duration(text.as_bytes()), Some(Duration::from_millis(millis)), "{text}");
+            assert_eq!(duration(text.as_bytes()), Some(Time::millis(millis)), "{text}");
         }
-        assert_eq!(duration(b"infinity"), Some(Duration::MAX));
+        assert_eq!(duration(b"infinity"), Some(Time::NEVER));
     }
 
     #[test]
     fn what_is_no_duration() {
         for text in [
-            "", "-1s", "1e999s", "5parsecs", "s", "1m30", "1 s", " 1s", "1s ", "+1", "1.5s", "inf",
-            "18446744073709551616", "18446744073709551615", "18446744073709551615h", "1S",
+            "",
+            "-1s",
+            "1e999s",
+            "5parsecs",
+            "s",
+            "1m30",
+            "1 s",
+            " 1s",
+            "1s ",
+            "+1",
+            "1.5s",
+            "inf",
+            "18446744073709551616",
+            "18446744073709551615",
+            "18446744073709551615h",
+            "1S",
         ] {
             assert_eq!(duration(text.as_bytes()), None, "{text:?}");
         }
