@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid, getsid, setpgid, tcgetpgrp, tcsetpgrp};
 use signal_hook::low_level::emulate_default_handler;
 
+use crate::cgroup;
 use crate::signals::Inherited;
 use crate::sys::{self, Stack, Words};
 
@@ -11,6 +12,8 @@ pub struct Started {
     pub pid: Pid,
     /// Our terminal's foreground group was ours, and is now the main child's.
     pub has_terminal: bool,
+    /// The OOM killer's count at the start.
+    pub oom_kills: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,8 +31,10 @@ pub enum Failure {
 pub fn start(command: Words, inherited: Inherited, stack: &mut Stack) -> Result<Started, Failure> {
     let mut failure = None;
     let mut has_terminal = false;
+    let mut oom_kills = None;
     let child = || {
         has_terminal = is_foreground();
+        oom_kills = cgroup::oom_kills();
         // A new child is no session leader and has not called exec: no error applies.
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
         if has_terminal {
@@ -43,7 +48,7 @@ pub fn start(command: Words, inherited: Inherited, stack: &mut Stack) -> Result<
     };
     let pid = sys::vfork(stack, child).map_err(Failure::Fork)?;
     match failure {
-        None => Ok(Started { pid, has_terminal }),
+        None => Ok(Started { pid, has_terminal, oom_kills }),
         Some(error) => Err(Failure::Exec(error)),
     }
 }

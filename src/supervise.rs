@@ -121,7 +121,7 @@ impl<'a> Supervisor<'a> {
             state: State::Running,
             main: child.pid,
             has_terminal: child.has_terminal,
-            oom_kills: cgroup::oom_kills(),
+            oom_kills: child.oom_kills,
             ..Supervisor::new(self.config)
         };
         self.say(Level::Doing, "start", |line| _ = line.text("started main child ").pid(child.pid));
