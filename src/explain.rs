@@ -13,6 +13,8 @@ use crate::signals::Signal;
 use crate::sys::Words;
 use crate::tree;
 
+#[cold]
+#[inline(never)]
 pub fn explain(config: &Config, command: Words) -> u8 {
     let mut text = Line::new();
     let first = command.iter().next().unwrap_or_default().to_bytes();

@@ -48,7 +48,7 @@ fn main(argv: Words, environ: Words) -> u8 {
             return explain::explain(&config, argv.from(config.command));
         }
         Ok(Request::Help) => return report::stdout(include_bytes!("help.txt")),
-        Ok(Request::Version) => return report::stdout(report::version(argv).as_bytes()),
+        Ok(Request::Version) => return report::version(argv),
         Ok(Request::License) => return report::stdout(include_bytes!("../LICENSE")),
         Err(mistake) => {
             report::mistake(&mistake);

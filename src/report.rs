@@ -4,6 +4,8 @@
 //! Silent unless something is lost; -v says what is done, -vv each reaped
 //! process. Every line is one write of at most PIPE_BUF bytes.
 
+use std::ffi::CStr;
+
 use crate::time::Time;
 
 use nix::errno::Errno;
@@ -104,10 +106,17 @@ impl Reporter<'_> {
     }
 
     /// `event` names the line for programs, `write` says it to people.
-    pub fn say(&self, level: Level, event: &str, write: impl FnOnce(&mut Line)) {
-        if !self.hears(level) {
-            return;
+    pub fn say(&self, level: Level, event: &str, mut write: impl FnMut(&mut Line)) {
+        if self.hears(level) {
+            self.line(event, &mut write);
         }
+    }
+
+    /// Apart from `say`, whose callers would else each have two lines on their
+    /// stack: four pages touched in a container that never says a word.
+    #[cold]
+    #[inline(never)]
+    fn line(&self, event: &str, write: &mut dyn FnMut(&mut Line)) {
         let mut message = Line::new();
         write(&mut message);
         let mut line = Line::new();
@@ -124,22 +133,32 @@ impl Reporter<'_> {
         stderr(&line);
     }
 
-    /// To stderr if somebody was killed or -v was given, and to the termination
-    /// log in any case.
+    /// To stderr if somebody was killed or -v was given. To the termination log
+    /// if a stop or a kill is to be told: never beside the message of an
+    /// application that ended by itself, or where Kubernetes would else show
+    /// its last lines.
     pub fn summary(&self, summary: &Summary) {
+        let aloud = summary.killed > 0 || self.hears(Level::Doing);
+        let wanted = summary.killed > 0 || summary.stopped;
+        let file = self.config.termination_log.filter(|_| wanted);
+        if aloud || file.is_some() {
+            self.write_summary(summary, aloud, file);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_summary(&self, summary: &Summary, aloud: bool, file: Option<&CStr>) {
         let mut line = Line::new();
         if self.config.json {
             self.as_json(summary, &mut line)
         } else {
             self.as_text(summary, &mut line)
         }
-        if summary.killed > 0 || self.hears(Level::Doing) {
+        if aloud {
             stderr(&line);
         }
-        // Not over the message of an application that ended by itself, and
-        // not where Kubernetes would else show its last lines.
-        let wanted = summary.stopped || summary.killed > 0;
-        let Some(path) = self.config.termination_log.filter(|_| wanted) else { return };
+        let Some(path) = file else { return };
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND;
         let written =
             sys::open(path, flags).and_then(|file| sys::write_now(&file, line.as_bytes()));
@@ -228,6 +247,7 @@ pub fn ended(line: &mut Line, status: Option<WaitStatus>) {
 
 /// The command that could not be started: the line, and the exit code for it,
 /// which are those of env(1).
+#[cold]
 pub fn not_started(command: &[u8], failure: Failure) -> u8 {
     let (what, error, hint, code) = match failure {
         Failure::Fork(error) => ("start a process for", error, FORK_HINT, OWN_FAILURE),
@@ -245,6 +265,8 @@ const FORK_HINT: &str = "; is there a limit on processes (pids.max, --pids-limit
 const EXEC_HINT: &str = "; looked along PATH (of a script, the interpreter may be missing)";
 
 /// `drainit: --grace '5parsecs': not a duration; valid: 25, 25s, ...`
+#[cold]
+#[inline(never)]
 pub fn mistake(mistake: &Mistake) {
     let mut line = Line::new();
     line.text("drainit: ").foreign(mistake.name, 256);
@@ -264,8 +286,8 @@ pub fn mistake(mistake: &Mistake) {
 
 /// What `--version` prints. As `docker-init` it is read by dockerd, which takes
 /// the seven digits behind `git.` (moby, daemon/info_unix.go, parseInitVersion).
-pub fn version(argv: Words) -> Line {
-    let mut line = Line::new();
+pub fn version(argv: Words) -> u8 {
+    let mut line = Line::<64>::new();
     let name = argv.iter().next().unwrap_or_default().to_bytes();
     line.text("drainit ");
     if name.rsplit(|&byte| byte == b'/').next() == Some(b"docker-init") {
@@ -273,8 +295,7 @@ pub fn version(argv: Words) -> Line {
     } else {
         line.text(env!("CARGO_PKG_VERSION"));
     }
-    line.text("\n");
-    line
+    stdout(line.text("\n").as_bytes())
 }
 
 const COMMIT: &str = match option_env!("DRAINIT_COMMIT") {

@@ -409,7 +409,7 @@ impl<'a> Supervisor<'a> {
         exit_code
     }
 
-    fn say(&self, level: Level, event: &str, write: impl FnOnce(&mut Line)) {
+    fn say(&self, level: Level, event: &str, write: impl FnMut(&mut Line)) {
         self.report.say(level, event, write);
     }
 
