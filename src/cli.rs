@@ -494,3 +494,149 @@ fn exit_code(text: &[u8]) -> Read<u8> {
 fn verbosity(text: &[u8]) -> Read<u64> {
     words::number(text).ok_or(("not a number", "0, 1, 2"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::Line;
+    use std::ffi::CString;
+
+    /// Words live as long as the process, as argv does.
+    fn words(words: &[&str]) -> Vec<&'static CStr> {
+        let keep = |word: &&str| &*Box::leak(CString::new(*word).unwrap().into_boxed_c_str());
+        words.iter().map(keep).collect()
+    }
+
+    fn read(environ: &[&str], argv: &[&str]) -> Result<Request, Mistake<'static>> {
+        let argv = words(&[&["drainit"], argv].concat());
+        parse(argv.into_iter(), words(environ).into_iter())
+    }
+
+    fn config(environ: &[&str], argv: &[&str]) -> Config {
+        match read(environ, argv) {
+            Ok(Request::Run(config)) => config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn schedule(environ: &[&str], argv: &[&str]) -> String {
+        let mut line = Line::new();
+        config(environ, argv).policy.schedule.write(&mut line);
+        String::from_utf8(line.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn options_end_at_the_first_word_that_is_none() {
+        for (argv, command) in [
+            (&["sh", "-c", "x"][..], 1),
+            (&["-v", "sh", "-v"], 2),
+            (&["-v", "--", "-v"], 3),
+            (&["--", "--"], 2),
+            (&["-t", "5", "--grace=6", "-vvt7", "-t8", "true"], 6),
+            (&["-", "x"], 1),
+        ] {
+            assert_eq!(config(&[], argv).command, command, "{argv:?}");
+        }
+        assert_eq!(config(&[], &["-vv", "-v", "--verbose", "true"]).verbosity, 4);
+    }
+
+    #[test]
+    fn options_win_over_our_variables_and_those_over_the_peers() {
+        assert_eq!(schedule(&[], &["x"]), "TERM:group/20s/TERM:leaves/5s/KILL:all");
+        assert_eq!(schedule(&["DRAINIT_GRACE=infinity"], &["x"]), "TERM:group/forever");
+        assert_eq!(schedule(&["DRAINIT_GRACE=infinity"], &["-t0", "x"]), "TERM:group/KILL:all");
+        let environ = ["DRAINIT_SIGNAL_TO=app", "TINI_KILL_PROCESS_GROUP=1", "DUMB_INIT_SETSID=0"];
+        assert_eq!(config(&environ, &["x"]).policy.signal_to, Target::App);
+        assert_eq!(config(&environ, &["-c", "x"]).policy.signal_to, Target::Main);
+        assert_eq!(config(&environ[2..], &["x"]).policy.signal_to, Target::Main);
+        assert_eq!(config(&["TINI_VERBOSITY=3"], &["x"]).verbosity, 2);
+        assert_eq!(
+            config(&["DRAINIT_PORT=tcp://10.0.0.1:80", "DRAINIT"], &["x"]),
+            config(&[], &["x"])
+        );
+    }
+
+    #[test]
+    fn leftovers_follow_from_whom_the_signal_goes_to() {
+        for (argv, leftovers) in [
+            (&["x"][..], Leftovers::Ask),
+            (&["--signal-to", "all", "x"], Leftovers::Ask),
+            (&["--signal-to", "app", "x"], Leftovers::Wait),
+            (&["-c", "x"], Leftovers::Wait),
+            (&["--schedule", "TERM/5/KILL", "x"], Leftovers::Wait),
+            (&["--schedule", "TERM/5/KILL", "--leftovers", "ask", "x"], Leftovers::Ask),
+            (&["-c", "--leftovers=leave", "x"], Leftovers::Leave),
+        ] {
+            assert_eq!(config(&[], argv).policy.leftovers, leftovers, "{argv:?}");
+        }
+    }
+
+    #[test]
+    fn rewrites_and_codes() {
+        let config =
+            config(&["DRAINIT_REWRITE=TERM:QUIT,HUP:0"], &["-r1:2", "-e143", "-e", "3", "x"]);
+        assert_eq!(config.rewritten(Signal::TERM), Some(Signal(libc::SIGQUIT as u8)));
+        assert_eq!(config.rewritten(Signal::HUP), Some(Signal::INT));
+        assert_eq!(config.rewritten(Signal::INT), Some(Signal::INT));
+        assert_eq!(read(&[], &["-r", "USR1:0", "x"]).map(|_| ()), Ok(()));
+        assert_eq!([0, 1, 3, 143, 255].map(|code| config.mapped(code)), [0, 1, 0, 0, 255]);
+    }
+
+    #[test]
+    fn mistakes_name_option_and_value() {
+        for (environ, argv, name) in [
+            (&[][..], &[][..], "COMMAND"),
+            (&[], &["--"], "COMMAND"),
+            (&[], &[""], "COMMAND"),
+            (&[], &["--nope", "x"], "--nope"),
+            (&[], &["-vz", "x"], "-vz"),
+            (&[], &["--grace"], "--grace"),
+            (&[], &["-t"], "-t"),
+            (&[], &["-t", "-1s", "x"], "-t"),
+            (&[], &["--grace=1e999s", "x"], "--grace"),
+            (&[], &["-vt5parsecs", "x"], "-vt"),
+            (&[], &["--verbose=1", "x"], "--verbose=1"),
+            (&[], &["--signal-to", "leaves", "x"], "--signal-to"),
+            (&[], &["-r", "TERM", "x"], "-r"),
+            (&[], &["-r", "KILL:TERM", "x"], "-r"),
+            (&[], &["-r", "TERM:KILL", "x"], "-r"),
+            (&[], &["-r", "TERM:NOPE", "x"], "-r"),
+            (&[], &["--stop-signal", "TERM,STOP", "x"], "--stop-signal"),
+            (&[], &["--stop-signal", "", "x"], "--stop-signal"),
+            (&[], &["-e", "256", "x"], "-e"),
+            (&[], &["-p", "KILL", "x"], "-p"),
+            (&[], &["-p", "RTMIN", "x"], "-p"),
+            (&[], &["--last-call", "30", "x"], "--last-call"),
+            (&[], &["--schedule", "TERM", "x"], "--schedule"),
+            (&[], &["--restart", "maybe", "x"], "--restart"),
+            (&[], &["--restart-limit", "0", "x"], "--restart-limit"),
+            (&[], &["--restart", "always", "--leftovers", "leave", "x"], "--leftovers leave"),
+            (&[], &["--termination-log=", "x"], "--termination-log"),
+            (&[], &["-P", "x"], "-P"),
+            (&["DRAINIT_GRACE=soon"], &["x"], "DRAINIT_GRACE"),
+            (&["DRAINIT_SCHEDULE=TERM"], &["x"], "DRAINIT_SCHEDULE"),
+            (&["TINI_VERBOSITY=x"], &["x"], "TINI_VERBOSITY"),
+        ] {
+            let mistake = read(environ, argv).unwrap_err();
+            assert_eq!(String::from_utf8_lossy(mistake.name), name, "{environ:?} {argv:?}");
+            assert!(!mistake.why.is_empty() && !mistake.valid.is_empty());
+        }
+    }
+
+    #[test]
+    fn help_lists_every_option_and_variable() {
+        let help = include_str!("help.txt");
+        for option in &OPTIONS {
+            let letter = format!("-{}", char::from(option.letter));
+            let listed =
+                |word: &str| help.split([' ', ',', '\n', '.', ';']).any(|other| other == word);
+            assert!(option.letter == NONE || listed(&letter), "{letter}");
+            assert!(
+                option.long.is_empty() || listed(&format!("--{}", option.long)),
+                "{}",
+                option.long
+            );
+            assert!(option.variable.is_empty() || listed(option.variable), "{}", option.variable);
+        }
+    }
+}
