@@ -48,7 +48,7 @@ fn describe(config: &Config, command: &[u8], text: &mut Line) {
         }
     }
 
-    text.text("Any other signal goes to ").text(meaning(policy.signal_to)).text(".\n");
+    text.text("Any other signal goes to ").text(policy.signal_to.meaning()).text(".\n");
     for (from, to) in (1..=Signal::LAST).map(Signal).map(|from| (from, config.rewritten(from))) {
         match to {
             Some(to) if to == from => {}
@@ -87,27 +87,17 @@ fn steps(config: &Config, at_stop: bool, text: &mut Line) {
             at => text.text("    after ").duration(at).text(": "),
         };
         match step.signal.map(|signal| (signal, signal == Signal::KILL)) {
-            None => _ = text.text("that signal to ").text(meaning(step.target)),
+            None => _ = text.text("that signal to ").text(step.target.meaning()),
             Some((_, true)) => _ = text.text("SIGKILL to whoever is left"),
             Some((signal, false)) => {
                 signal.write(text);
-                text.text(" to ").text(meaning(step.target));
+                text.text(" to ").text(step.target.meaning());
             }
         }
         text.text("\n");
     }
     if config.policy.schedule.grace().is_none() {
         text.text("    then for ever: wait, kill nobody\n");
-    }
-}
-
-fn meaning(target: Target) -> &'static str {
-    match target {
-        Target::Main => "the main child",
-        Target::App => "the main child and, if it is a shell, to what that is running",
-        Target::Group => "the main child's process group",
-        Target::All => "every descendant",
-        Target::Leaves => "each process without children that has not had SIGTERM",
     }
 }
 

@@ -39,6 +39,17 @@ impl Target {
     pub fn name(self) -> &'static str {
         Target::NAMES.iter().find(|(_, target)| *target == self).map_or("", |(name, _)| name)
     }
+
+    /// For people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Target::Main => "the main child",
+            Target::App => "the main child and, if it is a shell, to what that is running",
+            Target::Group => "the main child's process group",
+            Target::All => "every descendant",
+            Target::Leaves => "each process without children that has not had SIGTERM",
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

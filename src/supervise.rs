@@ -270,7 +270,7 @@ impl<'a> Supervisor<'a> {
     fn send(&mut self, signal: Signal, target: Target) {
         self.say(Level::Doing, "send", |line| {
             signal.write(line.text("sending "));
-            line.text(" to ").text(target.name());
+            line.text(" to ").text(target.meaning());
         });
         let main_lives = self.main_status.is_none();
         let result = match target {
