@@ -42,6 +42,10 @@ use sys::Words;
 const OWN_FAILURE: u8 = 125;
 
 fn main(argv: Words, environ: Words) -> u8 {
+    // The very first thing. The kernel drops what PID 1 neither blocks nor
+    // handles; from here on a signal that comes before there is a main child
+    // waits for it.
+    let inherited = signals::block();
     let config = match cli::parse(argv.iter(), environ.iter()) {
         Ok(Request::Run(config)) => config,
         Ok(Request::Explain(config)) => {
@@ -50,14 +54,8 @@ fn main(argv: Words, environ: Words) -> u8 {
         Ok(Request::Help) => return report::stdout(include_bytes!("help.txt")),
         Ok(Request::Version) => return report::version(argv),
         Ok(Request::License) => return report::stdout(include_bytes!("../LICENSE")),
-        Err(mistake) => {
-            report::mistake(&mistake);
-            return OWN_FAILURE;
-        }
+        Err(mistake) => return report::mistake(&mistake),
     };
-    // From here on no signal is lost: one that comes before there is a main
-    // child waits for it.
-    let inherited = signals::block();
     reap::adopt_orphans();
     signals::on_parent_death(config.parent_death);
     // The point of no return: the command runs.

@@ -39,20 +39,19 @@ pub struct Reporter<'a> {
 pub struct Who {
     pub process: Process,
     command: Line<COMMAND>,
-    pub killed: bool,
 }
 
 /// How much of a command line is shown.
 const COMMAND: usize = 72;
 /// How many are named of each kind; the others are counted. Both kinds at their
 /// longest fit a line, so that a JSON object is never cut.
-const NAMED: usize = 8;
+pub const NAMED: usize = 8;
 
 impl Who {
     pub fn new(process: &Process) -> Who {
         let mut command = Line::new();
         command.foreign(process.command(&mut [0; 256]), COMMAND - 3);
-        Who { process: *process, command, killed: false }
+        Who { process: *process, command }
     }
 
     fn age(&self) -> u64 {
@@ -79,7 +78,11 @@ pub struct Summary<'a> {
     pub seen: &'a [Who],
     /// There may have been more than that.
     pub more: bool,
-    pub killed: u64,
+    pub killed: &'a [Process],
+    pub killed_by_name: &'a [Who],
+    pub kills: u64,
+    /// Not everybody has ended: `--leftovers leave`.
+    pub left: bool,
     pub took: Time,
     pub stopped: bool,
     pub history: Option<History>,
@@ -87,12 +90,9 @@ pub struct Summary<'a> {
 }
 
 impl Summary<'_> {
-    fn killed(&self) -> impl Iterator<Item = &Who> {
-        self.seen.iter().filter(|who| who.killed)
-    }
-
-    fn finished(&self) -> impl Iterator<Item = &Who> {
-        self.seen.iter().filter(|who| !who.killed && who.process.pid != self.main)
+    fn others(&self) -> impl Iterator<Item = &Who> {
+        let killed = |who: &Who| self.killed.iter().any(|other| other.is(&who.process));
+        self.seen.iter().filter(move |who| who.process.pid != self.main && !killed(who))
     }
 }
 
@@ -138,8 +138,8 @@ impl Reporter<'_> {
     /// application that ended by itself, or where Kubernetes would else show
     /// its last lines.
     pub fn summary(&self, summary: &Summary) {
-        let aloud = summary.killed > 0 || self.hears(Level::Doing);
-        let wanted = summary.killed > 0 || summary.stopped;
+        let aloud = summary.kills > 0 || self.hears(Level::Doing);
+        let wanted = summary.kills > 0 || summary.stopped;
         let file = self.config.termination_log.filter(|_| wanted);
         if aloud || file.is_some() {
             self.write_summary(summary, aloud, file);
@@ -172,15 +172,16 @@ impl Reporter<'_> {
 
     fn as_text(&self, summary: &Summary, line: &mut Line) {
         line.text("drainit: ");
-        if summary.killed > 0 {
-            line.text("killed ").number(summary.killed).text(" at the end of the grace period of ");
+        if summary.kills > 0 {
+            line.text("killed ").number(summary.kills).text(" at the end of the grace period of ");
             line.duration(self.config.policy.schedule.grace().unwrap_or_default());
-            names(line, summary.killed(), summary.killed);
+            names(line, summary.killed_by_name.iter(), summary.kills);
             line.text("; ");
         }
-        let count = summary.finished().count() as u64;
-        line.text("finished ").number(count).text(if summary.more { " or more" } else { "" });
-        names(line, summary.finished(), count);
+        let count = summary.others().count() as u64;
+        line.text(if summary.left { "left behind " } else { "finished " }).number(count);
+        line.text(if summary.more { " or more" } else { "" });
+        names(line, summary.others(), count);
         line.text("; drained in ").duration(summary.took).text("; main child ");
         line.pid(summary.main);
         ended(line.text(" "), summary.main_status);
@@ -198,12 +199,12 @@ impl Reporter<'_> {
             None => line.text("null"),
         };
         line.text(",\"drain_ms\":").number(summary.took.as_millis());
-        line.text(",\"killed_count\":").number(summary.killed).text(",\"killed\":[");
-        objects(line, summary.killed());
-        line.text("],\"finished_count\":")
-            .number(summary.finished().count() as u64)
-            .text(",\"finished\":[");
-        objects(line, summary.finished());
+        line.text(",\"killed_count\":").number(summary.kills).text(",\"killed\":[");
+        objects(line, summary.killed_by_name.iter());
+        let others = if summary.left { "left" } else { "finished" };
+        line.text("],\"").text(others).text("_count\":").number(summary.others().count() as u64);
+        line.text(",\"").text(others).text("\":[");
+        objects(line, summary.others());
         line.text("],\"main_pid\":").pid(summary.main);
         line.text(",\"main_signal\":");
         match summary.main_status.and_then(WaitStatus::signal) {
@@ -267,7 +268,7 @@ const EXEC_HINT: &str = "; looked along PATH (of a script, the interpreter may b
 /// `drainit: --grace '5parsecs': not a duration; valid: 25, 25s, ...`
 #[cold]
 #[inline(never)]
-pub fn mistake(mistake: &Mistake) {
+pub fn mistake(mistake: &Mistake) -> u8 {
     let mut line = Line::new();
     line.text("drainit: ").foreign(mistake.name, 256);
     if let Some(value) = mistake.value {
@@ -282,6 +283,7 @@ pub fn mistake(mistake: &Mistake) {
         line.text("^\n");
     }
     stderr(&line);
+    OWN_FAILURE
 }
 
 /// What `--version` prints. As `docker-init` it is read by dockerd, which takes

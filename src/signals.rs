@@ -30,6 +30,7 @@ impl Signal {
     pub const TERM: Signal = Signal(libc::SIGTERM as u8);
     pub const CHLD: Signal = Signal(libc::SIGCHLD as u8);
     pub const CONT: Signal = Signal(libc::SIGCONT as u8);
+    pub const TSTP: Signal = Signal(libc::SIGTSTP as u8);
     pub const STOP: Signal = Signal(libc::SIGSTOP as u8);
     pub const LAST: u8 = 64;
 

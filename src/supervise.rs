@@ -34,7 +34,9 @@ struct Supervisor<'a> {
     /// number is its own.
     main: Pid,
     main_status: Option<WaitStatus>,
-    has_terminal: bool,
+    /// Its terminal is ours to give and take; or Ctrl-Z came to us, since the
+    /// main child has none.
+    at_terminal: bool,
     /// A stop signal came: no further run.
     stopped: bool,
     childless: bool,
@@ -44,6 +46,9 @@ struct Supervisor<'a> {
     /// Whoever was seen below us during the drain.
     ledger: Vec<Who>,
     killed: Vec<Process>,
+    killed_by_name: Vec<Who>,
+    /// More than `killed` where /proc cannot say who it was.
+    kills: u64,
     oom_kills: Option<u64>,
 }
 
@@ -103,7 +108,7 @@ impl<'a> Supervisor<'a> {
             state: State::Over,
             main: Pid::from_raw(0),
             main_status: None,
-            has_terminal: false,
+            at_terminal: false,
             stopped: false,
             childless: true,
             drain_began: Time::ZERO,
@@ -111,6 +116,8 @@ impl<'a> Supervisor<'a> {
             asked: Asked::default(),
             ledger: Vec::new(),
             killed: Vec::new(),
+            killed_by_name: Vec::new(),
+            kills: 0,
             oom_kills: None,
         }
     }
@@ -120,7 +127,7 @@ impl<'a> Supervisor<'a> {
         *self = Supervisor {
             state: State::Running,
             main: child.pid,
-            has_terminal: child.has_terminal,
+            at_terminal: child.has_terminal,
             oom_kills: child.oom_kills,
             ..Supervisor::new(self.config)
         };
@@ -172,7 +179,7 @@ impl<'a> Supervisor<'a> {
     fn reaped(&mut self, pid: Pid, status: WaitStatus) {
         let is_main = pid == self.main && self.main_status.is_none();
         if status.stopped().is_some() {
-            if is_main && self.has_terminal && child::stop_too(pid) {
+            if is_main && self.at_terminal && child::stop_too(pid) {
                 // Ctrl-Z stopped the whole group, and the shell continued only us.
                 let _ = send::to_group(pid, Signal::CONT);
             }
@@ -180,7 +187,7 @@ impl<'a> Supervisor<'a> {
         }
         if is_main {
             self.main_status = Some(status);
-            if self.has_terminal {
+            if self.at_terminal {
                 child::take_terminal_back(pid);
             }
             if status.signal() == Some(Signal::KILL.0.into())
@@ -210,6 +217,8 @@ impl<'a> Supervisor<'a> {
                 line.text(" from pid ").pid(from);
             }
         });
+        // From the kernel: the terminal has our group in the foreground.
+        self.at_terminal |= signal == Signal::TSTP && from.as_raw() == 0;
         let Some(rewritten) = self.config.rewritten(signal) else {
             return self
                 .say(Level::Doing, "drop", |line| _ = line.text("dropped it, by --rewrite"));
@@ -293,7 +302,7 @@ impl<'a> Supervisor<'a> {
     /// To those of our descendants that the target means, one by one.
     fn send_each(&mut self, signal: Signal, target: Target) {
         let Some(list) = self.below() else {
-            return self.send_blindly(signal);
+            return self.send_blindly(signal, target);
         };
         for process in list.iter().filter(|process| !process.zombie) {
             let meant = match target {
@@ -311,7 +320,7 @@ impl<'a> Supervisor<'a> {
 
     fn ask(&mut self) {
         let Some(list) = self.below() else {
-            return self.send_blindly(Signal::TERM);
+            return self.send_blindly(Signal::TERM, Target::All);
         };
         for process in list.iter().filter(|process| !process.zombie) {
             if !self.was_asked(process) {
@@ -332,13 +341,16 @@ impl<'a> Supervisor<'a> {
         self.say_error(signal, process.pid, result);
     }
 
-    /// Without /proc nobody can be named but the main child's group, and that
-    /// only while a child of ours is in it: else its number may be anybody's.
-    fn send_blindly(&self, signal: Signal) {
-        if reap::has_child_in(self.main) {
-            let result = send::to_group(self.main, signal);
-            self.say_error(signal, self.main, result);
-        }
+    /// Without /proc nobody can be named but the main child and its group, and
+    /// that only while a child of ours is in it: else its number may be anybody's.
+    fn send_blindly(&self, signal: Signal, target: Target) {
+        self.say(Level::Doing, "no-proc", |line| _ = line.text("cannot read /proc"));
+        let result = match target {
+            Target::App => send::to_child(self.main, signal),
+            _ if reap::has_child_in(self.main) => send::to_group(self.main, signal),
+            _ => Err(Errno::ESRCH),
+        };
+        self.say_error(signal, self.main, result);
     }
 
     fn was_asked(&self, process: &Process) -> bool {
@@ -353,22 +365,41 @@ impl<'a> Supervisor<'a> {
     /// the next look. Bounded; a fork bomb is left to the end of the namespace.
     fn kill(&mut self) {
         for _ in 0..16 {
-            let Some(list) = self.below() else {
-                return self.send_blindly(Signal::KILL);
+            let Some(list) = tree::descendants() else {
+                return self.kill_blindly();
             };
-            let before = self.killed.len();
+            let before = self.kills;
             for process in list.iter().filter(|process| !process.zombie) {
-                let known = self.killed.iter().any(|other| other.is(process));
-                if known || send::to_process(process, Signal::KILL).is_err() {
-                    continue;
-                }
-                let _ = sys::push(&mut self.killed, *process);
-                let who = self.ledger.iter_mut().find(|who| who.process.is(process));
-                who.into_iter().for_each(|who| who.killed = true);
+                self.kill_one(process);
             }
-            if self.killed.len() == before {
+            if self.kills == before {
                 return;
             }
+        }
+    }
+
+    fn kill_one(&mut self, process: &Process) {
+        if self.killed.iter().any(|other| other.is(process)) {
+            return;
+        }
+        let who = Who::new(process);
+        if send::to_process(process, Signal::KILL).is_ok() {
+            self.kills += 1;
+            let _ = sys::push(&mut self.killed, *process);
+            if self.killed_by_name.len() < report::NAMED {
+                let _ = sys::push(&mut self.killed_by_name, who);
+            }
+        }
+    }
+
+    fn kill_blindly(&mut self) {
+        if self.kills == 0 {
+            self.kills = 1;
+            self.say(Level::Warning, "no-proc", |line| {
+                line.text("killing the process group of main child ").pid(self.main);
+                line.text("; without /proc nobody else can be named");
+            });
+            self.send_blindly(Signal::KILL, Target::Group);
         }
     }
 
@@ -385,7 +416,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn exit_code(&self) -> u8 {
-        let killed = self.config.killed_exit_code.filter(|_| !self.killed.is_empty());
+        let killed = self.config.killed_exit_code.filter(|_| self.kills > 0);
         // Without a status SIGKILL could not end it: what it would have been.
         let status = self.main_status.unwrap_or(WaitStatus::ended_by(Signal::KILL.0));
         killed.unwrap_or(self.config.mapped(status.exit_code()))
@@ -400,7 +431,10 @@ impl<'a> Supervisor<'a> {
             main_status: self.main_status,
             seen: &self.ledger,
             more: self.ledger.len() == LEDGER,
-            killed: self.killed.len() as u64,
+            killed: &self.killed,
+            killed_by_name: &self.killed_by_name,
+            kills: self.kills,
+            left: !self.childless && self.kills == 0,
             took: sys::now() - self.drain_began,
             history: restarts.then_some(history),
             stopped: self.stopped,

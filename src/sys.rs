@@ -253,15 +253,24 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<&[u8], Errno> {
 
 /// One write that does not wait: EAGAIN instead. O_NONBLOCK on the descriptor
 /// would not do, since it belongs to everybody who has the same pipe or terminal.
-pub fn write_now(fd: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
+pub fn write_now(fd: impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
     let fd = fd.as_fd().as_raw_fd();
     let parts = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let here: c_long = -1;
-    // SAFETY: one iovec over `bytes`, which is only read. The offset is passed
-    // in two halves, as 32-bit kernels want it; 64-bit ones ignore the second.
+    // SAFETY: one iovec over `bytes`, which is only read, and one stat, read only
+    // once it is written. The offset is passed in two halves, as 32-bit kernels
+    // want it; 64-bit ones ignore the second.
     unsafe {
-        let written = libc::syscall(
+        let mut stat = MaybeUninit::<libc::stat>::uninit();
+        let is_file = libc::fstat(fd, stat.as_mut_ptr()) == 0
+            && stat.assume_init().st_mode & libc::S_IFMT == libc::S_IFREG;
+        // A file always takes it; with RWF_NOWAIT it may say EAGAIN for want of
+        // a page in the cache.
+        if is_file {
+            return Errno::result(libc::write(fd, bytes.as_ptr().cast(), bytes.len())).map(drop);
+        }
+        let written: c_long = libc::syscall(
             libc::SYS_pwritev2,
             c_long::from(fd),
             &raw const parts,
@@ -281,9 +290,9 @@ pub fn write_now(fd: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
                     return Err(Errno::EAGAIN);
                 }
                 let written = libc::write(fd, bytes.as_ptr().cast(), bytes.len());
-                Errno::result(written).map(|n| n as usize)
+                Errno::result(written).map(drop)
             }
-            result => result.map(|n| n as usize),
+            result => result.map(drop),
         }
     }
 }
