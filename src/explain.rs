@@ -140,8 +140,7 @@ fn warnings(config: &Config, command: &[u8], text: &mut Line) {
     if policy.schedule.grace().is_some_and(|grace| grace >= Time::seconds(30)) {
         text.text("WARNING: Kubernetes and ECS kill after 30s: raise terminationGracePeriodSeconds or stopTimeout.\n");
     }
-    let name = command.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    if tree::SHELLS.contains(&name) && policy.signal_to == Target::Main {
+    if tree::names_a_shell(command) && policy.signal_to == Target::Main {
         text.text("WARNING: the command is a shell, and with --signal-to main it alone gets the signal; it passes\n    \
                    none on. --signal-to app also signals what it is running.\n");
     }

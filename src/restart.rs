@@ -52,6 +52,9 @@ impl Policy {
             (now.in_a_row, now.last_pause) = (0, Time::ZERO);
             let again = self.when == When::Always;
             let start = (run.started + self.delay).max(run.ended);
+            if again {
+                now.longest_pause = now.longest_pause.max(start - run.ended);
+            }
             return (now, again.then_some(start));
         }
         now.failures += 1;

@@ -301,15 +301,17 @@ impl<'a> Supervisor<'a> {
 
     /// To those of our descendants that the target means, one by one.
     fn send_each(&mut self, signal: Signal, target: Target) {
-        let Some(list) = self.below() else {
+        let list = match (self.below(), target) {
+            (Some(list), Target::App) => tree::app(&list, self.main, Process::is_shell),
+            (list, _) => list,
+        };
+        let Some(list) = list else {
             return self.send_blindly(signal, target);
         };
         for process in list.iter().filter(|process| !process.zombie) {
             let meant = match target {
-                Target::Main => process.pid == self.main,
-                Target::App => tree::in_app(&list, process, self.main),
+                Target::Main | Target::App | Target::All => true,
                 Target::Group => process.group == self.main,
-                Target::All => true,
                 Target::Leaves => process.leaf && !self.was_asked(process),
             };
             if meant {

@@ -27,16 +27,26 @@ pub struct Process {
 /// What runs a command in the foreground and passes no signal on: the shells,
 /// and setsid, which waits likewise. Not by SigCgt in /proc/PID/status: php,
 /// node, java and ruby show TERM as caught and still die of it.
-pub const SHELLS: [&[u8]; 8] =
-    [b"sh", b"dash", b"bash", b"ash", b"busybox", b"ksh", b"zsh", b"setsid"];
+const SHELLS: [&[u8]; 8] = [b"sh", b"dash", b"bash", b"ash", b"busybox", b"ksh", b"zsh", b"setsid"];
+
+/// Whether this path, or the argv[0] of a login shell, is a shell's.
+pub fn names_a_shell(path: &[u8]) -> bool {
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    SHELLS.contains(&name.strip_prefix(b"-").unwrap_or(name))
+}
 
 impl Process {
     pub fn comm(&self) -> &[u8] {
         self.comm.split(|&byte| byte == 0).next().unwrap_or_default()
     }
 
-    fn is_shell(&self) -> bool {
-        SHELLS.contains(&self.comm())
+    /// By its comm, or by argv[0]: the comm of a script is the script's own
+    /// name, and the kernel puts the `#!` line's interpreter into argv[0].
+    /// (/proc/PID/exe would need ptrace rights over another user.)
+    pub fn is_shell(&self) -> bool {
+        let mut buffer = [0; 256];
+        let first = self.cmdline(&mut buffer).split(|&byte| byte == 0).next();
+        names_a_shell(self.comm()) || names_a_shell(first.unwrap_or_default())
     }
 
     pub fn is(&self, other: &Process) -> bool {
@@ -50,14 +60,18 @@ impl Process {
 
     /// Its command line for people, or its comm where that is empty (a zombie).
     pub fn command<'a>(&'a self, buffer: &'a mut [u8; 256]) -> &'a [u8] {
-        let path = path(self.pid, "/cmdline");
-        let read = sys::open(path.as_c_str(), libc::O_RDONLY)
-            .and_then(|file| sys::read(&file, buffer).map(<[u8]>::len))
-            .unwrap_or(0);
-        let line = buffer.get_mut(..read).unwrap_or_default();
+        let length = self.cmdline(buffer).len();
+        let line = buffer.get_mut(..length).unwrap_or_default();
         line.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
         let line = line.trim_ascii_end();
         if line.is_empty() { self.comm() } else { line }
+    }
+
+    /// Its argv, each word with a NUL behind it, as far as the buffer holds it.
+    fn cmdline<'a>(&self, buffer: &'a mut [u8; 256]) -> &'a [u8] {
+        let path = path(self.pid, "/cmdline");
+        let file = sys::open(path.as_c_str(), libc::O_RDONLY);
+        file.and_then(|file| sys::read(&file, buffer)).unwrap_or_default()
     }
 }
 
@@ -119,24 +133,30 @@ fn find(list: &[Process], pid: Pid) -> Option<usize> {
     list.binary_search_by_key(&pid, |process| process.pid).ok()
 }
 
-/// `--signal-to app`: whether this is the main child or what a shell, itself
-/// below the main child through shells only, is running. By parents, not by
-/// groups: Laravel's background batches share the main child's group, but they
-/// were orphaned, and so they are left alone.
-pub fn in_app(descendants: &[Process], process: &Process, main: Pid) -> bool {
-    let mut process = process;
-    // Bounded by the list, should numbers form a ring.
-    for _ in descendants {
-        if process.pid == main {
-            return true;
+/// `--signal-to app`: the main child and, below each shell in it, what that is
+/// running. By parents, not by groups: Laravel's background batches share the
+/// main child's group, but they were orphaned, and so they are left alone.
+pub fn app(
+    descendants: &[Process],
+    main: Pid,
+    is_shell: impl Fn(&Process) -> bool,
+) -> Option<Vec<Process>> {
+    let mut app = Vec::new();
+    sys::push(&mut app, *descendants.get(find(descendants, main)?)?)?;
+    let mut next = 0;
+    while let Some(member) = app.get(next).copied() {
+        next += 1;
+        if !is_shell(&member) {
+            continue;
         }
-        let parent = find(descendants, process.parent).and_then(|n| descendants.get(n));
-        match parent.filter(|parent| parent.is_shell()) {
-            Some(parent) => process = parent,
-            None => return false,
+        for child in descendants.iter().filter(|process| process.parent == member.pid) {
+            // Never twice, should numbers form a ring.
+            if !app.contains(child) {
+                sys::push(&mut app, *child)?;
+            }
         }
     }
-    false
+    Some(app)
 }
 
 /// All of /proc, which the kernel lists in the order of pids.
@@ -231,9 +251,21 @@ mod tests {
             process(6, 1, "batch"),
             process(7, 2, "tee"),
         ];
-        let app = tree.iter().filter(|process| in_app(&tree, process, Pid::from_raw(2)));
-        assert_eq!(app.map(|process| process.pid.as_raw()).collect::<Vec<_>>(), [2, 3, 4, 7]);
-        let app = tree.iter().filter(|process| in_app(&tree, process, Pid::from_raw(4)));
-        assert_eq!(app.map(|process| process.pid.as_raw()).collect::<Vec<_>>(), [4]);
+        let app = |main| {
+            let app = app(&tree, Pid::from_raw(main), |process| names_a_shell(process.comm()));
+            app.unwrap().iter().map(|process| process.pid.as_raw()).collect::<Vec<_>>()
+        };
+        assert_eq!(app(2), [2, 3, 7, 4]);
+        assert_eq!(app(4), [4]);
+    }
+
+    #[test]
+    fn shells_by_name() {
+        for name in ["sh", "/bin/sh", "-bash", "/usr/bin/setsid", "busybox"] {
+            assert!(names_a_shell(name.as_bytes()), "{name}");
+        }
+        for name in ["", "-", "shell", "sh/", "php", "/bin/sh/php", "--sh"] {
+            assert!(!names_a_shell(name.as_bytes()), "{name}");
+        }
     }
 }
