@@ -15,7 +15,9 @@ use nix::unistd::Pid;
 #[cfg(not(test))]
 #[unsafe(no_mangle)]
 extern "C" fn main(_: c_int, argv: *const *const c_char, environ: *const *const c_char) -> c_int {
-    crate::main(Words(argv), Words(environ)).into()
+    let code = crate::main(Words(argv), Words(environ));
+    // SAFETY: nothing is buffered, and nobody has registered an exit handler.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// The words of argv or environ: a vector that ends with NULL. The kernel put

@@ -37,17 +37,26 @@ static void say_now(int signal)
 	say(now);
 }
 
-/* `orphans` children of a child that is gone: the init's. */
+/* Children of a child that is gone: the init's. They hold back until they are:
+ * the pipe ends with their parent, which alone can write into it. */
 static void orphan(int count, void (*live)(void))
 {
-	if (fork() == 0) {
-		for (int i = 0; i < count; i++)
-			if (fork() == 0) {
+	int parent[2];
+	char byte;
+
+	if (fork() != 0)
+		return;
+	signal(SIGCHLD, SIG_DFL); /* one that is quicker than our exit is the init's too */
+	if (pipe(parent) != 0)
+		_exit(1);
+	for (int i = 0; i < count; i++)
+		if (fork() == 0) {
+			close(parent[1]);
+			if (read(parent[0], &byte, 1) == 0)
 				live();
-				_exit(0);
-			}
-		_exit(0);
-	}
+			_exit(0);
+		}
+	_exit(0);
 }
 
 static void sleep_for_ever(void)
@@ -71,17 +80,20 @@ int main(int argc, char **argv)
 	case 'e': /* say when it began and when it ends */
 		say(first);
 		say_now(0);
-		_exit(0);
+		break;
 	case 'w': /* wait to be ended */
 		say(first);
 		sleep_for_ever();
+		break;
 	case 'u': /* say when SIGUSR1 came */
 		signal(SIGUSR1, say_now);
 		say(first);
 		sleep_for_ever();
-	case 'o': { /* count live orphans, then at each SIGUSR1 100 that end at once */
+		break;
+	case 'o': { /* count live orphans, then at each SIGUSR1 one that ends */
 		sigset_t usr1;
 		int got;
+		signal(SIGCHLD, SIG_IGN); /* the ones in between are nobody's */
 		sigemptyset(&usr1);
 		sigaddset(&usr1, SIGUSR1);
 		sigprocmask(SIG_BLOCK, &usr1, NULL);
@@ -89,10 +101,10 @@ int main(int argc, char **argv)
 		say(first);
 		for (;;) {
 			sigwait(&usr1, &got);
-			orphan(100, end);
+			orphan(1, end);
 			say_now(0);
 		}
 	}
 	}
-	return 1;
+	_exit(0);
 }
