@@ -314,12 +314,13 @@ fn reaping(samples: &mut Samples, probe: &Probe, live: usize) {
     let mains: Vec<_> = runs.iter().map(|run| run.children()[0]).collect();
     for _ in 0..ROUNDS {
         for ((peer, run), main) in inits.iter().zip(&mut runs).zip(&mains) {
-            let (before, reaped) = (run.cpu(), run.stat(CMINFLT));
+            let (before, reaped, slept) = (run.cpu(), run.stat(CMINFLT), run.switches());
             // SAFETY: it lives as long as its init.
             unsafe { libc::kill(*main, libc::SIGUSR1) };
             run.stamp();
-            // The page faults of the reaped: they come with the status.
-            while run.stat(CMINFLT) == reaped {
+            // The page faults of the reaped come with its status. The state says
+            // S already while waitpid walks the list; the switch comes after it.
+            while run.stat(CMINFLT) == reaped || run.switches() == slept {
                 std::thread::yield_now();
             }
             settle(run);
