@@ -5,13 +5,13 @@
 //! rules of tini, dumb-init and catatonit are not quite its own (options end at
 //! the first word that is none, numbers may be glued: `-t5`, `-vvv`).
 
-use crate::time::Time;
 use std::ffi::CStr;
 
 use crate::drain::{Leftovers, Policy};
 use crate::restart::{self, When};
 use crate::schedule::{Fault, Schedule, Target};
 use crate::signals::Signal;
+use crate::time::Time;
 use crate::words;
 
 #[derive(Clone, Copy, PartialEq, Debug)]

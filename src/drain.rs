@@ -7,10 +7,9 @@
 //! from the schedule's last step alone; nothing is sent to a main child that
 //! is gone.
 
-use crate::time::Time;
-
 use crate::schedule::{Schedule, Target};
 use crate::signals::Signal;
+use crate::time::Time;
 
 /// What happens to the stragglers once the main child is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,8 +1,6 @@
 //! `--explain`: what would happen, in words. Pure but for the printing; it
 //! starts nothing.
 
-use crate::time::Time;
-
 use crate::cli::Config;
 use crate::drain::Leftovers;
 use crate::line::Line;
@@ -11,6 +9,7 @@ use crate::restart::{FIRST_PAUSE, LONG_RUN, LONGEST_PAUSE, When};
 use crate::schedule::Target;
 use crate::signals::Signal;
 use crate::sys::Words;
+use crate::time::Time;
 use crate::tree;
 
 #[cold]

@@ -1,10 +1,11 @@
 //! One line of text in a buffer of fixed size: no allocation, no panic, no
 //! `core::fmt` (which links 250 kB of it). What does not fit is cut off.
 
-use crate::time::Time;
 use std::ffi::CStr;
 
 use nix::unistd::Pid;
+
+use crate::time::Time;
 
 /// PIPE_BUF: a write of at most this many bytes reaches a pipe whole or not at
 /// all (pipe(7)), and it is what Kubernetes takes of a termination message.

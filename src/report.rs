@@ -6,8 +6,6 @@
 
 use std::ffi::CStr;
 
-use crate::time::Time;
-
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
@@ -19,6 +17,7 @@ use crate::restart::History;
 use crate::signals::Signal;
 use crate::status::WaitStatus;
 use crate::sys::{self, Words};
+use crate::time::Time;
 use crate::tree::Process;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,6 +132,23 @@ impl Reporter<'_> {
         stderr(&line);
     }
 
+    /// The command that could not be started: the line, and the exit code for
+    /// it, which are those of env(1).
+    #[cold]
+    pub fn not_started(&self, command: Words, failure: Failure) -> u8 {
+        let (what, error, hint, code) = match failure {
+            Failure::Fork(error) => ("start a process for", error, FORK_HINT, OWN_FAILURE),
+            Failure::Exec(Errno::ENOENT) => ("find", Errno::ENOENT, EXEC_HINT, 127),
+            Failure::Exec(error) => ("run", error, "", 126),
+        };
+        let name = command.iter().next().unwrap_or_default().to_bytes();
+        self.say(Level::Warning, "not-started", |line| {
+            line.text("cannot ").text(what).text(" '").foreign(name, 256).text("': ");
+            line.text(error.desc()).text(hint);
+        });
+        code
+    }
+
     /// To stderr if somebody was killed or -v was given. To the termination log
     /// if a stop or a kill is to be told: never beside the message of an
     /// application that ended by itself, or where Kubernetes would else show
@@ -244,22 +260,6 @@ pub fn ended(line: &mut Line, status: Option<WaitStatus>) {
         Some((None, status)) => _ = line.text("exited with ").number(status.exit_code().into()),
         None => _ = line.text("is not gone"),
     }
-}
-
-/// The command that could not be started: the line, and the exit code for it,
-/// which are those of env(1).
-#[cold]
-pub fn not_started(command: &[u8], failure: Failure) -> u8 {
-    let (what, error, hint, code) = match failure {
-        Failure::Fork(error) => ("start a process for", error, FORK_HINT, OWN_FAILURE),
-        Failure::Exec(Errno::ENOENT) => ("find", Errno::ENOENT, EXEC_HINT, 127),
-        Failure::Exec(error) => ("run", error, "", 126),
-    };
-    let mut line = Line::new();
-    line.text("drainit: cannot ").text(what).text(" '").foreign(command, 256).text("': ");
-    line.text(error.desc()).text(hint).text("\n");
-    stderr(&line);
-    code
 }
 
 const FORK_HINT: &str = "; is there a limit on processes (pids.max, --pids-limit, ulimit -u)?";

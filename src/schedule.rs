@@ -1,10 +1,9 @@
 //! Who is signalled when, as one list: built from the options, or read from
 //! `--schedule`. Pure.
 
-use crate::time::Time;
-
 use crate::line::Line;
 use crate::signals::Signal;
+use crate::time::Time;
 use crate::words;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,13 +6,12 @@
 //! ignored) and nothing runs between two instructions; no pipe, so that
 //! real-time signals stay queued and no descriptor of ours exists.
 
-use crate::time::Time;
-
 use nix::errno::Errno;
 use nix::unistd::{Pid, getppid};
 use signal_hook::low_level::signal_name;
 
 use crate::line::Line;
+use crate::time::Time;
 use crate::words::number;
 use crate::{send, sys};
 

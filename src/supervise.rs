@@ -2,8 +2,6 @@
 //! decide, act. One thread, no wake-up while idle. Nothing in here panics or
 //! returns early while the main child lives.
 
-use crate::time::Time;
-
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
@@ -18,6 +16,7 @@ use crate::schedule::Target;
 use crate::signals::{self, Inherited, Signal, Wake};
 use crate::status::WaitStatus;
 use crate::sys::{self, Stack, Words};
+use crate::time::Time;
 use crate::tree::{self, Process};
 use crate::{cgroup, send};
 
@@ -41,6 +40,7 @@ struct Supervisor<'a> {
     stopped: bool,
     childless: bool,
     drain_began: Time,
+    drain_ended: Time,
     next_progress: Time,
     asked: Asked,
     /// Whoever was seen below us during the drain.
@@ -64,15 +64,15 @@ struct Asked {
 
 /// Runs the command until it and all that it left are gone; the exit code.
 pub fn run(config: &Config, command: Words, inherited: Inherited) -> u8 {
+    let report = Reporter::new(config);
     let mut supervisor = Supervisor::new(config);
     if config.pause {
         supervisor.pause(Time::NEVER);
         return 0;
     }
-    let name = command.iter().next().unwrap_or_default().to_bytes();
     let mut stack = match Stack::for_exec(command) {
         Ok(stack) => stack,
-        Err(error) => return report::not_started(name, Failure::Fork(error)),
+        Err(error) => return report.not_started(command, Failure::Fork(error)),
     };
     let mut history = History::default();
     loop {
@@ -80,7 +80,7 @@ pub fn run(config: &Config, command: Words, inherited: Inherited) -> u8 {
         match child::start(command, inherited, &mut stack) {
             Ok(child) => supervisor.drain(child),
             Err(failure) => {
-                let code = report::not_started(name, failure);
+                let code = report.not_started(command, failure);
                 if history.runs == 0 {
                     return code;
                 }
@@ -94,8 +94,12 @@ pub fn run(config: &Config, command: Words, inherited: Inherited) -> u8 {
         history = after;
         // Never two at once, not even with one that SIGKILL does not end.
         match next.filter(|_| supervisor.childless && !supervisor.stopped) {
-            Some(start) if supervisor.pause(start) => {}
-            _ => return supervisor.farewell(history),
+            Some(start) if supervisor.pause(start) => {
+                if supervisor.kills > 0 {
+                    supervisor.farewell(history);
+                }
+            }
+            Some(_) | None => return supervisor.farewell(history),
         }
     }
 }
@@ -112,6 +116,7 @@ impl<'a> Supervisor<'a> {
             stopped: false,
             childless: true,
             drain_began: Time::ZERO,
+            drain_ended: Time::ZERO,
             next_progress: Time::NEVER,
             asked: Asked::default(),
             ledger: Vec::new(),
@@ -140,18 +145,21 @@ impl<'a> Supervisor<'a> {
             }
             self.time();
         }
+        self.drain_ended = sys::now();
     }
 
-    /// The time between two runs: whether it went by without a stop signal.
+    /// The time between two runs: whether it went by without a stop signal. A
+    /// stop that is pending is taken even where there is no time to wait.
     fn pause(&mut self, until: Time) -> bool {
-        while !self.stopped && sys::now() < until {
+        while !self.stopped {
             let wake = signals::wait((until != Time::NEVER).then_some(until));
             self.collect(wake);
-            if let Wake::Signal(signal, from) = wake {
-                self.signal(signal, from);
+            match wake {
+                Wake::Signal(signal, from) => self.signal(signal, from),
+                Wake::Deadline => return true,
             }
         }
-        !self.stopped
+        false
     }
 
     fn next_wake(&self) -> Option<Time> {
@@ -173,6 +181,10 @@ impl<'a> Supervisor<'a> {
             self.handle(Event::Childless);
         } else if lived && self.main_status.is_some() {
             self.handle(Event::MainGone);
+        }
+        if let State::Killed { .. } = self.state {
+            // Whoever was born while we killed.
+            self.kill();
         }
     }
 
@@ -236,10 +248,6 @@ impl<'a> Supervisor<'a> {
         while self.config.policy.deadline(self.state).is_some_and(|at| at <= sys::now()) {
             self.handle(Event::Time);
         }
-        if let State::Killed { .. } = self.state {
-            // Who was born while we killed.
-            self.kill();
-        }
         if self.next_progress <= sys::now() {
             self.say_progress();
         }
@@ -253,7 +261,11 @@ impl<'a> Supervisor<'a> {
             self.drain_begins(event);
         }
         match action {
-            Action::Nothing => {}
+            Action::Nothing => {
+                if matches!(event, Event::Stop(_) | Event::Other(_)) && state == before {
+                    self.say(Level::Doing, "nobody", |line| _ = line.text("nobody is told"));
+                }
+            }
             Action::Send(signal, target) => self.send(signal, target),
             Action::Ask => self.ask(),
             Action::Kill => {
@@ -426,7 +438,6 @@ impl<'a> Supervisor<'a> {
 
     /// The last words, and the exit code.
     fn farewell(&self, history: History) -> u8 {
-        let exit_code = self.exit_code();
         let restarts = self.config.restart.when != When::No;
         self.report.summary(&Summary {
             main: self.main,
@@ -437,12 +448,12 @@ impl<'a> Supervisor<'a> {
             killed_by_name: &self.killed_by_name,
             kills: self.kills,
             left: !self.childless && self.kills == 0,
-            took: sys::now() - self.drain_began,
+            took: self.drain_ended - self.drain_began,
             history: restarts.then_some(history),
             stopped: self.stopped,
-            exit_code,
+            exit_code: self.exit_code(),
         });
-        exit_code
+        self.exit_code()
     }
 
     fn say(&self, level: Level, event: &str, write: impl FnMut(&mut Line)) {

@@ -1,13 +1,14 @@
 //! The only unsafe code: what neither nix nor std offers, as safe functions
 //! that decide nothing. Each block says why it is sound.
 
-use crate::time::Time;
 use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
+
+use crate::time::Time;
 
 /// The C library calls us, not std's runtime: that would ignore SIGPIPE behind
 /// our back, and cost every container 80 µs and 250 kB.
