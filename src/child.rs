@@ -1,8 +1,7 @@
 //! Starting the main child, and whose terminal it is.
 
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid, getsid, setpgid, tcgetpgrp, tcsetpgrp};
-use signal_hook::low_level::emulate_default_handler;
+use nix::unistd::{Pid, getpgrp, getpid, setpgid, tcgetpgrp, tcsetpgrp};
 
 use crate::cgroup;
 use crate::signals::Inherited;
@@ -61,6 +60,12 @@ fn is_foreground() -> bool {
     foreground.is_ok_and(|group| group.as_raw() != 0 && group == getpgrp())
 }
 
+/// The shell has put our group into the foreground (`fg`): the main child's it
+/// is to be. Whether it was so.
+pub fn hand_terminal_over(main: Pid) -> bool {
+    is_foreground() && tcsetpgrp(sys::standard(libc::STDIN_FILENO), main).is_ok()
+}
+
 /// The main child is gone: Ctrl-C is for us again, a stop signal for the
 /// stragglers. Not if the terminal is somebody else's by now.
 pub fn take_terminal_back(main: Pid) {
@@ -68,21 +73,4 @@ pub fn take_terminal_back(main: Pid) {
     if tcgetpgrp(stdin) == Ok(main) {
         let _ = tcsetpgrp(stdin, getpgrp());
     }
-}
-
-/// The main child was stopped at our terminal (Ctrl-Z): so are we, for the
-/// shell that started us waits for us and not for it. Returns once `fg` or `bg`
-/// has continued us; whether that was the case at all.
-pub fn stop_too(main: Pid) -> bool {
-    // Where no shell could continue us (PID 1; an orphaned process group, of
-    // which the parent is in another session) we would stop for ever.
-    let parent = getppid();
-    let shell_above = getpid().as_raw() != 1
-        && getsid(Some(parent)) == getsid(None)
-        && getpgid(Some(parent)) != Ok(getpgrp());
-    let stopped = shell_above && emulate_default_handler(libc::SIGTSTP).is_ok();
-    if stopped && is_foreground() {
-        let _ = tcsetpgrp(sys::standard(libc::STDIN_FILENO), main);
-    }
-    stopped
 }

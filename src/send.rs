@@ -18,6 +18,11 @@ pub fn to_ourselves(signal: Signal) {
     let _ = sys::kill(getpid(), signal.0.into());
 }
 
+/// As the terminal does it: to us, and to the script between us and the shell.
+pub fn to_our_group(signal: Signal) {
+    let _ = sys::kill(Pid::from_raw(0), signal.0.into());
+}
+
 /// To the process group of a leader that is not reaped yet, or of which a
 /// member is known to live: until then its number is its own.
 pub fn to_group(leader: Pid, signal: Signal) -> Result<(), Errno> {

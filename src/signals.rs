@@ -30,6 +30,8 @@ impl Signal {
     pub const CHLD: Signal = Signal(libc::SIGCHLD as u8);
     pub const CONT: Signal = Signal(libc::SIGCONT as u8);
     pub const TSTP: Signal = Signal(libc::SIGTSTP as u8);
+    pub const TTIN: Signal = Signal(libc::SIGTTIN as u8);
+    pub const TTOU: Signal = Signal(libc::SIGTTOU as u8);
     pub const STOP: Signal = Signal(libc::SIGSTOP as u8);
     pub const LAST: u8 = 64;
 
@@ -144,6 +146,13 @@ impl Inherited {
         }
         sys::set_mask(self.mask);
     }
+}
+
+/// Lets a pending signal do to us what it does by default, and returns once we
+/// are continued, or at once where the kernel does not let it stop us.
+pub fn undergo(signal: Signal) {
+    sys::set_mask(!(1 << (signal.0 - 1)));
+    sys::set_mask(sys::Mask::MAX);
 }
 
 #[derive(Clone, Copy)]

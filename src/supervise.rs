@@ -33,9 +33,10 @@ struct Supervisor<'a> {
     /// number is its own.
     main: Pid,
     main_status: Option<WaitStatus>,
-    /// Its terminal is ours to give and take; or Ctrl-Z came to us, since the
-    /// main child has none.
-    at_terminal: bool,
+    /// We gave it the terminal, and take it back.
+    has_terminal: bool,
+    /// We stopped because it was stopped.
+    suspended: bool,
     /// A stop signal came: no further run.
     stopped: bool,
     childless: bool,
@@ -112,7 +113,8 @@ impl<'a> Supervisor<'a> {
             state: State::Over,
             main: Pid::from_raw(0),
             main_status: None,
-            at_terminal: false,
+            has_terminal: false,
+            suspended: false,
             stopped: false,
             childless: true,
             drain_began: Time::ZERO,
@@ -132,7 +134,7 @@ impl<'a> Supervisor<'a> {
         *self = Supervisor {
             state: State::Running,
             main: child.pid,
-            at_terminal: child.has_terminal,
+            has_terminal: child.has_terminal,
             oom_kills: child.oom_kills,
             ..Supervisor::new(self.config)
         };
@@ -190,16 +192,15 @@ impl<'a> Supervisor<'a> {
 
     fn reaped(&mut self, pid: Pid, status: WaitStatus) {
         let is_main = pid == self.main && self.main_status.is_none();
-        if status.stopped().is_some() {
-            if is_main && self.at_terminal && child::stop_too(pid) {
-                // Ctrl-Z stopped the whole group, and the shell continued only us.
-                let _ = send::to_group(pid, Signal::CONT);
+        if let Some(signal) = status.stopped() {
+            if is_main {
+                self.stop_too(Signal(signal as u8));
             }
             return;
         }
         if is_main {
             self.main_status = Some(status);
-            if self.at_terminal {
+            if self.has_terminal {
                 child::take_terminal_back(pid);
             }
             if status.signal() == Some(Signal::KILL.0.into())
@@ -218,9 +219,32 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// The main child was stopped by its terminal (Ctrl-Z; a read or write from
+    /// the background): so are we, for the shell that started us waits for us
+    /// and not for it. By the same signal, and not by STOP: where no shell could
+    /// continue us (PID 1, an orphaned process group) the kernel drops it.
+    fn stop_too(&mut self, signal: Signal) {
+        if [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal) {
+            self.suspended = true;
+            send::to_our_group(signal);
+            signals::undergo(signal);
+        }
+    }
+
+    /// `fg` or `bg` continued us: now for the group that Ctrl-Z had stopped.
+    fn continued(&mut self) {
+        self.has_terminal |= child::hand_terminal_over(self.main);
+        if std::mem::take(&mut self.suspended) {
+            let _ = send::to_group(self.main, Signal::CONT);
+        }
+    }
+
     fn signal(&mut self, signal: Signal, from: Pid) {
         if signal == Signal::CHLD {
             return;
+        }
+        if signal == Signal::CONT && self.main_status.is_none() {
+            self.continued();
         }
         self.say(Level::Doing, "signal", |line| {
             signal.write(line.text("received "));
@@ -229,8 +253,6 @@ impl<'a> Supervisor<'a> {
                 line.text(" from pid ").pid(from);
             }
         });
-        // From the kernel: the terminal has our group in the foreground.
-        self.at_terminal |= signal == Signal::TSTP && from.as_raw() == 0;
         let Some(rewritten) = self.config.rewritten(signal) else {
             return self
                 .say(Level::Doing, "drop", |line| _ = line.text("dropped it, by --rewrite"));

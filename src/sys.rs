@@ -271,9 +271,9 @@ pub fn write_now(fd: impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
         // A file always takes it; with RWF_NOWAIT it may say EAGAIN for want of
         // a page in the cache.
         if is_file {
-            return Errno::result(libc::write(fd, bytes.as_ptr().cast(), bytes.len())).map(drop);
+            return written(libc::write(fd, bytes.as_ptr().cast(), bytes.len()) as c_long);
         }
-        let written: c_long = libc::syscall(
+        let result = libc::syscall(
             libc::SYS_pwritev2,
             c_long::from(fd),
             &raw const parts,
@@ -282,7 +282,7 @@ pub fn write_now(fd: impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
             here,
             c_long::from(libc::RWF_NOWAIT),
         );
-        match Errno::result(written) {
+        match written(result) {
             // Pipes know RWF_NOWAIT since Linux 6.4, terminals and many file
             // systems not at all: ask first, then write. A pipe that says
             // POLLOUT has room for the 4096 bytes that a line is at most; what
@@ -292,12 +292,32 @@ pub fn write_now(fd: impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
                 if libc::poll(&mut poll, 1, 0) != 1 || poll.revents & libc::POLLOUT == 0 {
                     return Err(Errno::EAGAIN);
                 }
-                let written = libc::write(fd, bytes.as_ptr().cast(), bytes.len());
-                Errno::result(written).map(drop)
+                written(libc::write(fd, bytes.as_ptr().cast(), bytes.len()) as c_long)
             }
-            result => result.map(drop),
+            result => result,
         }
     }
+}
+
+/// The signal that comes with a write that failed (write(2): a pipe without
+/// readers, a file at its limit) is nobody's but ours: taken back, lest it wait
+/// with those that are to be forwarded.
+fn written(result: c_long) -> Result<(), Errno> {
+    let result = Errno::result(result).map(drop);
+    let signal = match result {
+        Err(Errno::EPIPE) => libc::SIGPIPE,
+        Err(Errno::EFBIG) => libc::SIGXFSZ,
+        Ok(()) | Err(_) => return result,
+    };
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: an empty set with one signal in it, no siginfo wanted.
+    unsafe {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::sigtimedwait(set.as_ptr(), std::ptr::null_mut(), &now);
+    }
+    result
 }
 
 /// The names in a directory.

@@ -1,1 +1,15 @@
 //! The integration tests: drainit as a real PID 1, with real processes.
+//!
+//! A detector that could pass for the wrong reason is a function of the init it
+//! looks at: its test holds it to drainit, and `peers` shows that it sees the
+//! init fail whose mistake it is about.
+
+mod bad_input;
+mod draining;
+mod exit_status;
+mod forwarding;
+mod harness;
+mod peers;
+mod reaping;
+mod transparency;
+mod tty;
