@@ -1,11 +1,12 @@
 //! Starting the main child, and whose terminal it is.
 
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpgrp, getpid, setpgid, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid, getsid, setpgid, tcgetpgrp, tcsetpgrp};
 
 use crate::cgroup;
 use crate::signals::Inherited;
 use crate::sys::{self, Stack, Words};
+use crate::tree;
 
 pub struct Started {
     pub pid: Pid,
@@ -64,6 +65,20 @@ fn is_foreground() -> bool {
 /// is to be. Whether it was so.
 pub fn hand_terminal_over(main: Pid) -> bool {
     is_foreground() && tcsetpgrp(sys::standard(libc::STDIN_FILENO), main).is_ok()
+}
+
+/// Whether a shell with job control may have started us: an ancestor in our
+/// session but not in our process group, whatever scripts are in between. Else
+/// our group is orphaned (setpgid(2)), or we are PID 1.
+pub fn has_shell_above() -> bool {
+    let mut above = getppid();
+    while above.as_raw() != 0 && getsid(Some(above)) == getsid(None) {
+        if getpgid(Some(above)) != Ok(getpgrp()) {
+            return true;
+        }
+        above = tree::parent(above).unwrap_or(Pid::from_raw(0));
+    }
+    false
 }
 
 /// The main child is gone: Ctrl-C is for us again, a stop signal for the

@@ -221,10 +221,12 @@ impl<'a> Supervisor<'a> {
 
     /// The main child was stopped by its terminal (Ctrl-Z; a read or write from
     /// the background): so are we, for the shell that started us waits for us
-    /// and not for it. By the same signal, and not by STOP: where no shell could
-    /// continue us (PID 1, an orphaned process group) the kernel drops it.
+    /// and not for it. By the same signal, which the kernel drops where nobody
+    /// could continue us; but it drops a pending SIGCONT with it, and that may
+    /// be for the main child. So only where there is a shell.
     fn stop_too(&mut self, signal: Signal) {
-        if [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal) {
+        let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal);
+        if by_terminal && child::has_shell_above() {
             self.suspended = true;
             send::to_our_group(signal);
             signals::undergo(signal);
@@ -346,7 +348,7 @@ impl<'a> Supervisor<'a> {
             let meant = match target {
                 Target::Main | Target::App | Target::All => true,
                 Target::Group => process.group == self.main,
-                Target::Leaves => process.leaf && !self.was_asked(process),
+                Target::Leaves => process.leaf && !self.was_asked(process, false),
             };
             if meant {
                 self.send_one(signal, process);
@@ -359,7 +361,7 @@ impl<'a> Supervisor<'a> {
             return self.send_blindly(Signal::TERM, Target::All);
         };
         for process in list.iter().filter(|process| !process.zombie) {
-            if !self.was_asked(process) {
+            if !self.was_asked(process, true) {
                 self.send_one(Signal::TERM, process);
             }
         }
@@ -389,11 +391,15 @@ impl<'a> Supervisor<'a> {
         self.say_error(signal, self.main, result);
     }
 
-    fn was_asked(&self, process: &Process) -> bool {
-        let in_group = process.group == self.main;
+    /// `same_tick` is the answer for a member of the group that started in the
+    /// clock tick in which the group was asked: before or after, /proc cannot
+    /// tell. Not to ask twice, it counts as asked while there is time; the last
+    /// call takes no chance.
+    fn was_asked(&self, process: &Process, same_tick: bool) -> bool {
         let is_main = process.pid == self.main && self.main_status.is_none();
+        let with_group = |at| process.start < at || (same_tick && process.start == at);
         (is_main && self.asked.main)
-            || (in_group && self.asked.group.is_some_and(|at| process.start < at))
+            || (process.group == self.main && self.asked.group.is_some_and(with_group))
             || self.asked.others.iter().any(|other| other.is(process))
     }
 

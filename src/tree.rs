@@ -174,6 +174,10 @@ fn everybody() -> Option<Vec<Process>> {
     Some(all)
 }
 
+pub fn parent(pid: Pid) -> Option<Pid> {
+    read(pid).map(|process| process.parent)
+}
+
 fn read(pid: Pid) -> Option<Process> {
     process_of(path(pid, "/stat").as_c_str())
 }
