@@ -11,5 +11,6 @@ mod forwarding;
 mod harness;
 mod peers;
 mod reaping;
+mod restart;
 mod transparency;
 mod tty;
