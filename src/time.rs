@@ -24,6 +24,10 @@ impl Time {
         Time(nanos)
     }
 
+    pub const fn times(self, factor: u64) -> Time {
+        Time(self.0.saturating_mul(factor))
+    }
+
     /// None where that is 584 years or more.
     pub fn checked_add(self, other: Time) -> Option<Time> {
         self.0.checked_add(other.0).map(Time).filter(|&sum| sum != Time::NEVER)

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::process::{Probe, Running, now};
 use crate::{Peer, YARDSTICK};
 
 const ROUNDS: usize = 300;
 const LIVE: usize = 5_000;
+/// So many end one after the other.
+const ORPHANS: usize = 20;
 /// Fields of /proc/PID/stat: page faults of itself, and of the children it reaped.
 const MINFLT: usize = 10;
 const CMINFLT: usize = 11;
@@ -305,26 +307,42 @@ fn reaping(samples: &mut Samples, probe: &Probe, live: usize) {
     let mut runs: Vec<_> =
         inits.iter().map(|peer| probe.start(peer, true, &["o", &count])).collect();
     for run in &runs {
+        let patience = Instant::now() + Duration::from_secs(60);
         while run.children().len() != live + 1 {
+            assert!(
+                Instant::now() < patience,
+                "fork fails: is pid_max above 32,000, and nearly unused?"
+            );
             std::thread::yield_now();
         }
         settle(run);
     }
     // The main child is the first.
     let mains: Vec<_> = runs.iter().map(|run| run.children()[0]).collect();
+    let mut before: Vec<_> = runs.iter().map(Running::cpu).collect();
     for _ in 0..ROUNDS {
-        for ((peer, run), main) in inits.iter().zip(&mut runs).zip(&mains) {
-            let (before, reaped, slept) = (run.cpu(), run.stat(CMINFLT), run.switches());
-            // SAFETY: it lives as long as its init.
-            unsafe { libc::kill(*main, libc::SIGUSR1) };
-            run.stamp();
-            // The page faults of the reaped come with its status. The state says
-            // S already while waitpid walks the list; the switch comes after it.
-            while run.stat(CMINFLT) == reaped || run.switches() == slept {
-                std::thread::yield_now();
+        for (n, (run, main)) in runs.iter_mut().zip(&mains).enumerate() {
+            for _ in 0..ORPHANS {
+                orphan(run, *main);
             }
-            settle(run);
-            samples.add(row, peer, micros(run.cpu() - before));
+            // From round to round, so that what is put off is counted too.
+            let cpu = run.cpu();
+            samples.add(row, inits[n], micros(cpu - before[n]) / ORPHANS as f64);
+            before[n] = cpu;
         }
     }
+}
+
+/// One that ends, until the init has reaped it and sleeps again.
+fn orphan(run: &mut Running, main: i32) {
+    let (reaped, slept) = (run.stat(CMINFLT), run.switches());
+    // SAFETY: it lives as long as its init.
+    unsafe { libc::kill(main, libc::SIGUSR1) };
+    run.stamp();
+    // The page faults of the reaped come with its status. The state says S
+    // already while waitpid walks the list; the switch comes after it.
+    while run.stat(CMINFLT) == reaped || run.switches() == slept {
+        std::thread::yield_now();
+    }
+    settle(run);
 }

@@ -269,6 +269,11 @@ impl Run {
         line[prefix.len()..].to_owned()
     }
 
+    /// The next line that begins like this; None where it all ends before.
+    pub fn may_hear(&mut self, prefix: &str) -> Option<String> {
+        self.out.take(self.guard, |heard| heard.starts_with(prefix))
+    }
+
     fn hears_like(&mut self, what: &str, like: impl Fn(&str) -> bool) -> String {
         match self.out.take(self.guard, like) {
             Some(line) => line,
