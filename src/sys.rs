@@ -197,30 +197,30 @@ pub fn vfork<F: FnMut()>(stack: &mut Stack, mut body: F) -> Result<Pid, Errno> {
         // SAFETY: without the parent's exit handlers.
         unsafe { libc::_exit(127) }
     }
-    // SAFETY: the stack is as large as Stack says, and 16-byte aligned at its
-    // end; `body` outlives the call, since the parent runs on only when the
+    // SAFETY: the stack is as large as Stack says, and its end is aligned to 16
+    // bytes, as a u128 is; `body` outlives the call, since the parent runs on only when the
     // child no longer uses this memory. Signals are blocked on both sides and
     // none has a handler, so nothing else runs here.
     unsafe {
-        let top = stack.0.add(stack.1);
+        let top = stack.0.as_mut_ptr().add(stack.0.capacity()).cast();
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
         Errno::result(libc::clone(run::<F>, top, flags, (&raw mut body).cast())).map(Pid::from_raw)
     }
 }
 
-/// A stack for [`vfork`], kept for the next one.
-pub struct Stack(*mut c_void, usize);
+/// A stack for [`vfork`], kept for the next one. On the heap, which the C
+/// library has made anyway: a mapping of its own would cost a system call, and
+/// page tables to set up and tear down.
+pub struct Stack(Vec<MaybeUninit<u128>>);
 
 impl Stack {
     /// 64 KiB for the C library's search of PATH, and room for the vector that
     /// it builds there if the file is a script without `#!`.
     pub fn for_exec(command: Words) -> Result<Stack, Errno> {
-        let size = (64 << 10) + (command.iter().count() * size_of::<usize>()).next_multiple_of(16);
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
-        // SAFETY: a new mapping touches nothing that exists.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), size, access, kind, -1, 0) };
-        if start == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Stack(start, size)) }
+        let bytes = (64 << 10) + command.iter().count() * size_of::<usize>();
+        let mut stack = Vec::new();
+        let room = stack.try_reserve_exact(bytes.div_ceil(size_of::<u128>()));
+        room.map(|()| Stack(stack)).map_err(|_| Errno::ENOMEM)
     }
 }
 
