@@ -92,12 +92,17 @@ pub fn run(config: &Config, command: Words, inherited: Inherited) -> u8 {
                 supervisor.main_status = Some(WaitStatus::exited(code));
             }
         }
+        // A run that was told to end has not failed. And never two at once, not
+        // even beside one that SIGKILL does not end.
+        if supervisor.stopped || !supervisor.childless {
+            history.runs += 1;
+            return supervisor.farewell(history);
+        }
         let success = supervisor.exit_code() == 0;
         let run = Run { started, ended: sys::now(), success };
         let (after, next) = config.restart.after(history, run);
         history = after;
-        // Never two at once, not even with one that SIGKILL does not end.
-        match next.filter(|_| supervisor.childless && !supervisor.stopped) {
+        match next {
             Some(start) if supervisor.pause(start) => {
                 if supervisor.kills > 0 {
                     supervisor.farewell(history);
