@@ -52,7 +52,7 @@ fn main(argv: Words, environ: Words) -> u8 {
             return explain::explain(&config, argv.from(config.command));
         }
         Ok(Request::Help) => return report::stdout(include_bytes!("help.txt")),
-        Ok(Request::Version) => return report::version(argv),
+        Ok(Request::Version) => return report::version(),
         Ok(Request::License) => return report::stdout(include_bytes!("../LICENSE")),
         Err(mistake) => return report::mistake(&mistake),
     };

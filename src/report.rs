@@ -286,24 +286,17 @@ pub fn mistake(mistake: &Mistake) -> u8 {
     OWN_FAILURE
 }
 
-/// What `--version` prints. As `docker-init` it is read by dockerd, which takes
-/// the seven digits behind `git.` (moby, daemon/info_unix.go, parseInitVersion).
-pub fn version(argv: Words) -> u8 {
+/// What `--version` prints: `drainit 0.1.0`, and ` - git.abc1234` if the build
+/// was told its commit in DRAINIT_COMMIT. dockerd asks the init that it is given
+/// and shows what stands behind `git.` (moby, parseInitVersion: one dot).
+pub fn version() -> u8 {
     let mut line = Line::<64>::new();
-    let name = argv.iter().next().unwrap_or_default().to_bytes();
-    line.text("drainit ");
-    if name.rsplit(|&byte| byte == b'/').next() == Some(b"docker-init") {
-        line.text("version ").text(env!("CARGO_PKG_VERSION")).text(" - git.").text(COMMIT);
-    } else {
-        line.text(env!("CARGO_PKG_VERSION"));
+    line.text("drainit ").text(env!("CARGO_PKG_VERSION"));
+    if let Some(commit) = option_env!("DRAINIT_COMMIT") {
+        line.text(" - git.").text(commit);
     }
     stdout(line.text("\n").as_bytes())
 }
-
-const COMMIT: &str = match option_env!("DRAINIT_COMMIT") {
-    Some(commit) => commit,
-    None => "0000000",
-};
 
 /// For `--help` and its like, which somebody reads or pipes: this one waits.
 pub fn stdout(text: &[u8]) -> u8 {
