@@ -200,10 +200,13 @@ fn begin_cleanly() -> io::Result<()> {
     unsafe {
         // The namespace must not outlive a test run that is killed.
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        // Whatever glibc's posix_spawn starts has 32 ignored, and so have we,
-        // from cargo. glibc's own sigaction refuses to mend it.
+        // Not what the tests were started with: nohup ignores HUP, a script's
+        // background INT and QUIT, and glibc's posix_spawn, by which cargo starts
+        // us, 32; glibc's own sigaction refuses to mend that.
         let default = [0_u64; 4];
-        libc::syscall(libc::SYS_rt_sigaction, 32, &default, ptr::null_mut::<u64>(), 8);
+        for signal in 1..=64 {
+            libc::syscall(libc::SYS_rt_sigaction, signal, &default, ptr::null_mut::<u64>(), 8);
+        }
     }
     Ok(())
 }
