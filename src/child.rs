@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid, getsid, setpgid, tcgetpgrp, tcsetpgrp};
 
 use crate::cgroup;
+use crate::reap;
 use crate::signals::Inherited;
 use crate::sys::{self, Stack, Words};
 use crate::tree;
@@ -20,7 +21,7 @@ pub struct Started {
 pub enum Failure {
     /// No process: nothing was started.
     Fork(Errno),
-    /// A process, but the command is none. It has ended and waits to be reaped.
+    /// The command is none.
     Exec(Errno),
 }
 
@@ -49,7 +50,10 @@ pub fn start(command: Words, inherited: Inherited, stack: &mut Stack) -> Result<
     let pid = sys::vfork(stack, child).map_err(Failure::Fork)?;
     match failure {
         None => Ok(Started { pid, has_terminal, oom_kills }),
-        Some(error) => Err(Failure::Exec(error)),
+        Some(error) => {
+            reap::failed(pid);
+            Err(Failure::Exec(error))
+        }
     }
 }
 

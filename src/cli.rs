@@ -174,7 +174,7 @@ pub const OPTIONS: [Opt; 30] = [
 struct Reading<'a> {
     config: Config,
     grace: Time,
-    last_call: Option<Time>,
+    last_call: Option<(&'a [u8], Time)>,
     leftovers: Option<Leftovers>,
     schedule: Option<(&'a [u8], &'a [u8])>,
     explain: bool,
@@ -191,7 +191,7 @@ impl<'a> Reading<'a> {
         let config = &mut self.config;
         match id {
             Id::Grace => self.grace = duration(bytes)?,
-            Id::LastCall => self.last_call = Some(duration(bytes)?),
+            Id::LastCall => self.last_call = Some((name, duration(bytes)?)),
             Id::SignalTo => config.policy.signal_to = signal_to(bytes)?,
             Id::SingleChild => config.policy.signal_to = Target::Main,
             Id::Group | Id::TiniGroup => config.policy.signal_to = Target::Group,
@@ -222,7 +222,10 @@ impl<'a> Reading<'a> {
                 config.termination_log = Some(path.ok_or(("no path", "a file"))?);
             }
             Id::Restart => config.restart.when = when(bytes)?,
-            Id::RestartDelay => config.restart.delay = duration(bytes)?,
+            Id::RestartDelay => {
+                let delay = Some(duration(bytes)?).filter(|&delay| delay != Time::NEVER);
+                config.restart.delay = delay.ok_or(("endless", "100ms, 1s, 5m"))?;
+            }
             Id::RestartLimit => {
                 let limit = words::number(bytes).filter(|&limit| limit > 0);
                 config.restart.limit = Some(limit.ok_or(("not a limit", "1, 2, 3, ..."))?);
@@ -384,14 +387,20 @@ fn settle(
         None => {}
     }
     let fifth = Time::nanos(reading.grace.as_nanos() / 5);
-    let last_call = reading.last_call.unwrap_or(fifth.min(Time::seconds(5)));
-    if last_call > reading.grace {
-        return refuse(
-            "--last-call",
-            "longer than the grace period",
-            "at most --grace, 25s by default",
-        );
-    }
+    let last_call = match reading.last_call {
+        None => fifth.min(Time::seconds(5)),
+        Some((_, length)) if length <= reading.grace => length,
+        Some((name, _)) => {
+            let why = "longer than the grace period";
+            return Err(Mistake {
+                name,
+                value: None,
+                why,
+                valid: "at most --grace, 25s by default",
+                at: None,
+            });
+        }
+    };
     let policy = &mut config.policy;
     policy.schedule = match reading.schedule {
         None => Schedule::build(policy.signal_to, reading.grace, last_call),
@@ -607,6 +616,8 @@ mod tests {
             (&[], &["-p", "KILL", "x"], "-p"),
             (&[], &["-p", "RTMIN", "x"], "-p"),
             (&[], &["--last-call", "30", "x"], "--last-call"),
+            (&["DRAINIT_LAST_CALL=9"], &["-t5", "x"], "DRAINIT_LAST_CALL"),
+            (&[], &["--restart-delay", "infinity", "x"], "--restart-delay"),
             (&[], &["--schedule", "TERM", "x"], "--schedule"),
             (&[], &["--restart", "maybe", "x"], "--restart"),
             (&[], &["--restart-limit", "0", "x"], "--restart-limit"),

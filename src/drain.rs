@@ -83,7 +83,9 @@ impl Policy {
 
             // A second stop signal, forwarded like the first; the clock stands.
             // With a schedule by hand only the schedule speaks.
-            (Stopping { .. }, Stop(_)) if self.schedule.by_hand => (state, Nothing),
+            (Stopping { .. } | Draining { .. }, Stop(_)) if self.schedule.by_hand => {
+                (state, Nothing)
+            }
             (Stopping { .. }, Stop(signal) | Other(signal)) => {
                 (state, Send(signal, self.signal_to))
             }
@@ -251,6 +253,9 @@ mod tests {
         };
         if let (Some(before), Some(after)) = (since(state), since(after)) {
             assert_eq!(before, after, "grace granted twice: {}", context());
+        }
+        if policy.schedule.by_hand && matches!(event, Event::Stop(_)) {
+            assert_eq!(action, Action::Nothing, "only the schedule speaks: {}", context());
         }
         match action {
             Action::Kill => {

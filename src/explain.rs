@@ -22,17 +22,25 @@ pub fn explain(config: &Config, command: Words) -> u8 {
 }
 
 fn describe(config: &Config, command: &[u8], text: &mut Line) {
+    if config.pause {
+        text.text("Starts nothing, reaps orphans, and exits 0 at a stop signal.\n");
+        return;
+    }
     let policy = &config.policy;
-    config.policy.schedule.write(text.text("Schedule: "));
+    policy.schedule.write(text.text("Schedule: "));
     text.text("\n\nAt ");
-    for (n, signal) in config.stop_signals().enumerate() {
+    let begins = |signal: &Signal| config.rewritten(*signal).is_some();
+    for (n, signal) in config.stop_signals().filter(begins).enumerate() {
         signal.write(text.text(if n == 0 { "" } else { " or " }));
     }
     text.text(" the drain begins:\n");
     steps(config, true, text);
-    text.text("    It ends as soon as no process is left.\n");
+    text.text(match policy.leftovers {
+        Leftovers::Ask | Leftovers::Wait => "    It ends as soon as no process is left.\n",
+        Leftovers::Leave => "    It ends as soon as the main child is gone.\n",
+    });
 
-    text.text("When the main child exits by itself, the drain begins too:\n");
+    text.text("Once the main child is gone, by itself (then the clock starts) or after a stop:\n");
     match policy.leftovers {
         Leftovers::Ask => {
             text.text("    at once: SIGTERM to every straggler that has not had it\n");

@@ -17,7 +17,7 @@ pub fn adopt_orphans() {
 /// without a walk over the living.
 pub fn one(pid: Pid, each: impl FnOnce(Pid, WaitStatus)) {
     // ECHILD: reaped by the last sweep, or not ours, a SIGCHLD from kill(1).
-    if let Ok(Some((pid, status))) = sys::wait(pid) {
+    if let Ok(Some((pid, status))) = sys::wait(pid, NOW) {
         each(pid, WaitStatus(status));
     }
 }
@@ -31,7 +31,7 @@ pub fn one(pid: Pid, each: impl FnOnce(Pid, WaitStatus)) {
 pub fn all(mut each: impl FnMut(Pid, WaitStatus)) -> Option<Time> {
     loop {
         let began = sys::now();
-        match sys::wait(Pid::from_raw(-1)) {
+        match sys::wait(Pid::from_raw(-1), NOW) {
             Ok(Some((pid, status))) => each(pid, WaitStatus(status)),
             Ok(None) => return Some(sys::now() - began),
             // ECHILD; with these arguments there is no other (waitpid(2)).
@@ -40,7 +40,12 @@ pub fn all(mut each: impl FnMut(Pid, WaitStatus)) -> Option<Time> {
     }
 }
 
-/// Whether a child of ours is in this process group, living or not yet reaped.
-pub fn has_child_in(group: Pid) -> bool {
-    sys::has_child_in(group)
+/// The process of a start that failed. It is as good as gone, and nobody's
+/// orphan.
+pub fn failed(pid: Pid) {
+    let _ = sys::wait(pid, 0);
 }
+
+const NOW: i32 = libc::WNOHANG | libc::WUNTRACED;
+
+pub use sys::has_child_in;

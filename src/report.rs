@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use crate::OWN_FAILURE;
 use crate::child::Failure;
 use crate::cli::{Config, Mistake};
+use crate::drain::Leftovers;
 use crate::line::Line;
 use crate::restart::History;
 use crate::signals::Signal;
@@ -34,38 +35,37 @@ pub struct Reporter<'a> {
     config: &'a Config,
 }
 
-/// A process by name, for the reports.
+/// A process by name, as it was when it was seen.
 pub struct Who {
     pub process: Process,
     command: Line<COMMAND>,
+    /// In seconds.
+    age: u64,
 }
 
 /// How much of a command line is shown.
 const COMMAND: usize = 72;
-/// How many are named of each kind; the others are counted. Both kinds at their
+/// How many are named of each kind; the others are counted. All kinds at their
 /// longest fit a line, so that a JSON object is never cut.
-pub const NAMED: usize = 8;
+pub const NAMED: usize = 5;
 
 impl Who {
     pub fn new(process: &Process) -> Who {
         let mut command = Line::new();
         command.foreign(process.command(&mut [0; 256]), COMMAND - 3);
-        Who { process: *process, command }
-    }
-
-    fn age(&self) -> u64 {
-        sys::boot_ticks().saturating_sub(self.process.start) / sys::TICKS
+        let age = sys::boot_ticks().saturating_sub(process.start) / sys::TICKS;
+        Who { process: *process, command, age }
     }
 
     /// `pid 17 "sleep 100" (age 3s)`
     pub fn write(&self, line: &mut Line) {
         line.text("pid ").pid(self.process.pid).text(" \"");
-        line.raw(self.command.as_bytes()).text("\" (age ").number(self.age()).text("s)");
+        line.raw(self.command.as_bytes()).text("\" (age ").number(self.age).text("s)");
     }
 
     fn write_json(&self, line: &mut Line) {
         line.text("{\"pid\":").pid(self.process.pid).text(",\"command\":\"");
-        line.json(self.command.as_bytes()).text("\",\"age_s\":").number(self.age()).text("}");
+        line.json(self.command.as_bytes()).text("\",\"age_s\":").number(self.age).text("}");
     }
 }
 
@@ -73,26 +73,21 @@ impl Who {
 pub struct Summary<'a> {
     pub main: Pid,
     pub main_status: Option<WaitStatus>,
-    /// Whoever was seen during the drain, the main child too.
-    pub seen: &'a [Who],
-    /// There may have been more than that.
+    /// Whoever was seen during the drain and is gone, the main child aside. None
+    /// if nobody looked when it began: that costs a walk over /proc.
+    pub finished: Option<&'a [Who]>,
+    /// More have finished than are in the list.
     pub more: bool,
-    pub killed: &'a [Process],
-    pub killed_by_name: &'a [Who],
+    pub killed: &'a [Who],
+    /// More than are in the list.
     pub kills: u64,
-    /// Not everybody has ended: `--leftovers leave`.
-    pub left: bool,
+    /// Alive still: `--leftovers leave`, or neither asked nor killed for want of
+    /// a right to.
+    pub left: &'a [Who],
     pub took: Time,
     pub stopped: bool,
     pub history: Option<History>,
     pub exit_code: u8,
-}
-
-impl Summary<'_> {
-    fn others(&self) -> impl Iterator<Item = &Who> {
-        let killed = |who: &Who| self.killed.iter().any(|other| other.is(&who.process));
-        self.seen.iter().filter(move |who| who.process.pid != self.main && !killed(who))
-    }
 }
 
 impl Reporter<'_> {
@@ -149,14 +144,15 @@ impl Reporter<'_> {
         code
     }
 
-    /// To stderr if somebody was killed or -v was given. To the termination log
-    /// if a stop or a kill is to be told: never beside the message of an
-    /// application that ended by itself, or where Kubernetes would else show
-    /// its last lines.
+    /// To stderr if somebody is lost or -v was given. To the termination log if
+    /// a stop or a loss is to be told: never beside the message of an
+    /// application that ended by itself, or where Kubernetes would else show its
+    /// last lines.
     pub fn summary(&self, summary: &Summary) {
-        let aloud = summary.kills > 0 || self.hears(Level::Doing);
-        let wanted = summary.kills > 0 || summary.stopped;
-        let file = self.config.termination_log.filter(|_| wanted);
+        let leave = self.config.policy.leftovers == Leftovers::Leave;
+        let lost = summary.kills > 0 || (!leave && !summary.left.is_empty());
+        let aloud = lost || self.hears(Level::Doing);
+        let file = self.config.termination_log.filter(|_| lost || summary.stopped);
         if aloud || file.is_some() {
             self.write_summary(summary, aloud, file);
         }
@@ -176,8 +172,7 @@ impl Reporter<'_> {
         }
         let Some(path) = file else { return };
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND;
-        let written =
-            sys::open(path, flags).and_then(|file| sys::write_now(&file, line.as_bytes()));
+        let written = sys::open(path, flags).and_then(|file| sys::write(&file, line.as_bytes()));
         if let Err(error) = written {
             self.say(Level::Warning, "termination-log", |line| {
                 line.text("cannot write the termination log ").foreign(path.to_bytes(), 256);
@@ -191,55 +186,55 @@ impl Reporter<'_> {
         if summary.kills > 0 {
             line.text("killed ").number(summary.kills).text(" at the end of the grace period of ");
             line.duration(self.config.policy.schedule.grace().unwrap_or_default());
-            names(line, summary.killed_by_name.iter(), summary.kills);
+            names(line, summary.killed, summary.kills);
             line.text("; ");
         }
-        let count = summary.others().count() as u64;
-        line.text(if summary.left { "left behind " } else { "finished " }).number(count);
-        line.text(if summary.more { " or more" } else { "" });
-        names(line, summary.others(), count);
-        line.text("; drained in ").duration(summary.took).text("; main child ");
-        line.pid(summary.main);
+        if !summary.left.is_empty() {
+            let count = summary.left.len() as u64;
+            names(line.text("left behind ").number(count), summary.left, count);
+            line.text("; ");
+        }
+        if let Some(finished) = summary.finished {
+            let count = finished.len() as u64;
+            line.text("finished ").number(count).text(if summary.more { " or more" } else { "" });
+            names(line, finished, count);
+            line.text("; ");
+        }
+        line.text("drained in ").duration(summary.took).text("; main child ").pid(summary.main);
         ended(line.text(" "), summary.main_status);
         if let Some(history) = summary.history {
-            line.text("; ").number(history.runs).text(" runs, ").number(history.failures);
-            line.text(" failed, longest pause ").duration(history.longest_pause);
+            line.text("; runs ").number(history.runs).text(", failures ").number(history.failures);
+            line.text(", longest pause ").duration(history.longest_pause);
         }
         line.text("; exit code ").number(summary.exit_code.into()).text("\n");
     }
 
     fn as_json(&self, summary: &Summary, line: &mut Line) {
         line.text("{\"program\":\"drainit\",\"event\":\"report\",\"grace_ms\":");
-        match self.config.policy.schedule.grace() {
-            Some(grace) => line.number(grace.as_millis()),
-            None => line.text("null"),
-        };
+        optional(line, self.config.policy.schedule.grace().map(Time::as_millis));
         line.text(",\"drain_ms\":").number(summary.took.as_millis());
-        line.text(",\"killed_count\":").number(summary.kills).text(",\"killed\":[");
-        objects(line, summary.killed_by_name.iter());
-        let others = if summary.left { "left" } else { "finished" };
-        line.text("],\"").text(others).text("_count\":").number(summary.others().count() as u64);
-        line.text(",\"").text(others).text("\":[");
-        objects(line, summary.others());
-        line.text("],\"main_pid\":").pid(summary.main);
-        line.text(",\"main_signal\":");
-        match summary.main_status.and_then(WaitStatus::signal) {
-            Some(signal) => line.number(signal as u64),
-            None => line.text("null"),
-        };
+        line.text(",\"killed_count\":").number(summary.kills);
+        objects(line.text(",\"killed\":"), summary.killed);
+        line.text(",\"left_count\":").number(summary.left.len() as u64);
+        objects(line.text(",\"left\":"), summary.left);
+        optional(line.text(",\"finished_count\":"), summary.finished.map(|all| all.len() as u64));
+        objects(line.text(",\"finished\":"), summary.finished.unwrap_or_default());
+        line.text(",\"main_pid\":").pid(summary.main);
+        let code = summary.main_status.map(|status| status.exit_code().into());
+        optional(line.text(",\"main_code\":"), code);
+        let signal = summary.main_status.and_then(WaitStatus::signal);
+        optional(line.text(",\"main_signal\":"), signal.map(|signal| signal as u64));
         if let Some(history) = summary.history {
-            line.text(",\"runs\":")
-                .number(history.runs)
-                .text(",\"failures\":")
-                .number(history.failures);
+            line.text(",\"runs\":").number(history.runs);
+            line.text(",\"failures\":").number(history.failures);
             line.text(",\"longest_pause_ms\":").number(history.longest_pause.as_millis());
         }
         line.text(",\"exit_code\":").number(summary.exit_code.into()).text("}\n");
     }
 }
 
-fn names<'a>(line: &mut Line, all: impl Iterator<Item = &'a Who>, count: u64) {
-    for (n, who) in all.take(NAMED).enumerate() {
+fn names(line: &mut Line, all: &[Who], count: u64) {
+    for (n, who) in all.iter().take(NAMED).enumerate() {
         who.write(line.text(if n == 0 { ": " } else { ", " }));
     }
     if count > NAMED as u64 {
@@ -247,10 +242,19 @@ fn names<'a>(line: &mut Line, all: impl Iterator<Item = &'a Who>, count: u64) {
     }
 }
 
-fn objects<'a>(line: &mut Line, all: impl Iterator<Item = &'a Who>) {
-    for (n, who) in all.take(NAMED).enumerate() {
+fn objects(line: &mut Line, all: &[Who]) {
+    line.text("[");
+    for (n, who) in all.iter().take(NAMED).enumerate() {
         who.write_json(line.text(if n == 0 { "" } else { "," }));
     }
+    line.text("]");
+}
+
+fn optional(line: &mut Line, number: Option<u64>) {
+    match number {
+        Some(number) => line.number(number),
+        None => line.text("null"),
+    };
 }
 
 /// `exited with 3`, `was ended by SIGTERM`
@@ -317,5 +321,5 @@ pub fn stdout(text: &[u8]) -> u8 {
 }
 
 fn stderr(line: &Line) {
-    let _ = sys::write_now(sys::standard(libc::STDERR_FILENO), line.as_bytes());
+    let _ = sys::write_stderr(line.as_bytes());
 }

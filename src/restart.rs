@@ -24,7 +24,7 @@ pub struct Policy {
 pub struct History {
     pub runs: u64,
     pub failures: u64,
-    pub in_a_row: u64,
+    in_a_row: u64,
     pub longest_pause: Time,
     last_pause: Time,
 }

@@ -84,8 +84,9 @@ impl Schedule {
         Schedule { steps: [never; Schedule::MOST], length: 0, by_hand }
     }
 
-    /// The list that the options stand for. Nobody is killed who was not asked
-    /// first: whoever has not been by then gets the last call.
+    /// The list that the options stand for. The last call asks every leaf that
+    /// has not been asked, in every mode; whoever stands above one is left to act
+    /// on its end.
     pub fn build(signal_to: Target, grace: Time, last_call: Time) -> Schedule {
         let mut schedule = Schedule::empty(false);
         schedule.add(Step { at: Time::ZERO, signal: None, target: signal_to });

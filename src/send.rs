@@ -38,20 +38,20 @@ pub fn to_process(process: &Process, signal: Signal) -> Result<(), Errno> {
             process.again().ok_or(Errno::ESRCH)?;
             and_continue(signal, |signal| sys::pidfd_kill(&pidfd, signal))
         }
-        // Before Linux 5.3, or where a sandbox forbids it: the check alone,
-        // and a window of microseconds.
-        Err(Errno::ENOSYS | Errno::EPERM) => {
+        Err(Errno::ESRCH) => Err(Errno::ESRCH),
+        // Before Linux 5.3, where a sandbox forbids it, without a descriptor
+        // left: the check alone, and a window of microseconds.
+        Err(_) => {
             process.again().ok_or(Errno::ESRCH)?;
             to_child(process.pid, signal)
         }
-        Err(error) => Err(error),
     }
 }
 
-/// A stopped process acts on TERM and HUP only once it is continued.
+/// A stopped process acts on what asks it to end only once it is continued.
 fn and_continue(signal: Signal, kill: impl Fn(i32) -> Result<(), Errno>) -> Result<(), Errno> {
     let result = kill(signal.0.into());
-    if [Signal::TERM, Signal::HUP].contains(&signal) {
+    if [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT].contains(&signal) {
         let _ = kill(Signal::CONT.0.into());
     }
     result

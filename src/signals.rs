@@ -25,6 +25,7 @@ const UNCOMMON: [(u8, &str); 2] = [(16, "SIGSTKFLT"), (30, "SIGPWR")];
 impl Signal {
     pub const HUP: Signal = Signal(libc::SIGHUP as u8);
     pub const INT: Signal = Signal(libc::SIGINT as u8);
+    pub const QUIT: Signal = Signal(libc::SIGQUIT as u8);
     pub const KILL: Signal = Signal(libc::SIGKILL as u8);
     pub const TERM: Signal = Signal(libc::SIGTERM as u8);
     pub const CHLD: Signal = Signal(libc::SIGCHLD as u8);

@@ -47,11 +47,11 @@ impl Words {
     }
 }
 
-/// Standard input, or standard error: they may be closed, and every use of
-/// them allows for EBADF.
+/// Standard input, output or error: they may be closed, and every use of them
+/// allows for EBADF.
 pub fn standard(fd: c_int) -> BorrowedFd<'static> {
-    // SAFETY: nobody here opens, closes or owns 0, 1 or 2. (std's handles for
-    // them come with buffers, locks and a panic.)
+    // SAFETY: the descriptor is used for a single call, and nobody closes one
+    // meanwhile. (std's handles for these come with buffers, locks and a panic.)
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
@@ -102,7 +102,8 @@ pub fn set_mask(mask: Mask) -> Mask {
 /// and, for SIGCHLD, whose. EAGAIN at the timeout; EINTR after a stop.
 pub fn take_signal(timeout: Option<Time>) -> Result<(c_int, Pid), Errno> {
     let timeout = timeout.map(|length| libc::timespec {
-        tv_sec: length.as_seconds() as libc::time_t,
+        // A century, should time_t have 32 bits.
+        tv_sec: length.as_seconds().min(i32::MAX as u64) as libc::time_t,
         tv_nsec: (length.as_nanos() % 1_000_000_000) as _,
     });
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
@@ -131,13 +132,12 @@ pub fn ignore_sigchld(ignore: bool) -> bool {
     }
 }
 
-/// waitpid with WNOHANG and WUNTRACED, raw: nix answers EINVAL for a child that
-/// a real-time signal ended, and its pid is lost.
-pub fn wait(pid: Pid) -> Result<Option<(Pid, c_int)>, Errno> {
+/// waitpid, raw: nix answers EINVAL for a child that a real-time signal ended,
+/// and its pid is lost.
+pub fn wait(pid: Pid, flags: c_int) -> Result<Option<(Pid, c_int)>, Errno> {
     let mut status = 0;
     // SAFETY: it writes one int.
-    let pid = unsafe { libc::waitpid(pid.as_raw(), &mut status, libc::WNOHANG | libc::WUNTRACED) };
-    let pid = Errno::result(pid)?;
+    let pid = Errno::result(unsafe { libc::waitpid(pid.as_raw(), &mut status, flags) })?;
     Ok((pid != 0).then_some((Pid::from_raw(pid), status)))
 }
 
@@ -190,6 +190,8 @@ pub fn pidfd_kill(pidfd: &OwnedFd, signal: c_int) -> Result<(), Errno> {
 /// fork instead copies the page tables, and both processes then copy each page
 /// they touch; it also needs a pipe to learn why exec failed. posix_spawn
 /// neither restores what we restore nor knows terminals, and makes 124 calls.
+/// All three of vfork's kind wait for a child that somebody stops before exec:
+/// whoever sends it SIGSTOP in those microseconds stops us until SIGCONT.
 pub fn vfork<F: FnMut()>(stack: &mut Stack, mut body: F) -> Result<Pid, Errno> {
     extern "C" fn run<F: FnMut()>(body: *mut c_void) -> c_int {
         // SAFETY: the closure below, whose owner is suspended.
@@ -197,10 +199,10 @@ pub fn vfork<F: FnMut()>(stack: &mut Stack, mut body: F) -> Result<Pid, Errno> {
         // SAFETY: without the parent's exit handlers.
         unsafe { libc::_exit(127) }
     }
-    // SAFETY: the stack is as large as Stack says, and its end is aligned to 16
-    // bytes, as a u128 is; `body` outlives the call, since the parent runs on only when the
-    // child no longer uses this memory. Signals are blocked on both sides and
-    // none has a handler, so nothing else runs here.
+    // SAFETY: the stack is as large as Stack says, and its end is aligned as the
+    // C library's clone wants it; `body` outlives the call, since the parent runs on only when the
+    // child no longer uses this memory. No signal has a handler, so that
+    // nothing else runs on it.
     unsafe {
         let top = stack.0.as_mut_ptr().add(stack.0.capacity()).cast();
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
@@ -254,48 +256,64 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<&[u8], Errno> {
     Ok(buffer.get(..length as usize).unwrap_or_default())
 }
 
-/// One write that does not wait: EAGAIN instead. O_NONBLOCK on the descriptor
-/// would not do, since it belongs to everybody who has the same pipe or terminal.
-pub fn write_now(fd: impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
+/// One write to a file that was opened for it.
+pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
-    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: `bytes` is only read.
+    written(unsafe { libc::write(fd.as_fd().as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) }
+        as c_long)
+}
+
+/// One write to standard error that does not wait: EAGAIN instead, and the line
+/// is lost. O_NONBLOCK on the descriptor would not do, since that belongs to
+/// everybody who has the same pipe or terminal.
+pub fn write_stderr(bytes: &[u8]) -> Result<(), Errno> {
+    const FD: c_int = libc::STDERR_FILENO;
     let parts = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let here: c_long = -1;
-    // SAFETY: one iovec over `bytes`, which is only read, and one stat, read only
-    // once it is written. The offset is passed in two halves, as 32-bit kernels
-    // want it; 64-bit ones ignore the second.
-    unsafe {
-        let mut stat = MaybeUninit::<libc::stat>::uninit();
-        let is_file = libc::fstat(fd, stat.as_mut_ptr()) == 0
-            && stat.assume_init().st_mode & libc::S_IFMT == libc::S_IFREG;
-        // A file always takes it; with RWF_NOWAIT it may say EAGAIN for want of
-        // a page in the cache.
-        if is_file {
-            return written(libc::write(fd, bytes.as_ptr().cast(), bytes.len()) as c_long);
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: it writes one stat, which is read only if it did.
+    let kind = unsafe {
+        let known = libc::fstat(FD, stat.as_mut_ptr()) == 0;
+        if known { stat.assume_init().st_mode & libc::S_IFMT } else { 0 }
+    };
+    match kind {
+        // A file takes it; with RWF_NOWAIT it may say EAGAIN for want of a page.
+        libc::S_IFREG => return write(standard(FD), bytes),
+        // A terminal knows no RWF_NOWAIT, and POLLOUT of it means some room, not
+        // room for a line. Opened anew it can be O_NONBLOCK for us alone.
+        libc::S_IFCHR => {
+            return open(c"/proc/self/fd/2", libc::O_WRONLY).and_then(|fd| write(fd, bytes));
         }
-        let result = libc::syscall(
+        _ => {}
+    }
+    // SAFETY: one iovec over `bytes`, which is only read. The offset is passed in
+    // two halves, as 32-bit kernels want it; 64-bit ones ignore the second.
+    let result = written(unsafe {
+        libc::syscall(
             libc::SYS_pwritev2,
-            c_long::from(fd),
+            c_long::from(FD),
             &raw const parts,
             1 as c_long,
             here,
             here,
             c_long::from(libc::RWF_NOWAIT),
-        );
-        match written(result) {
-            // Pipes know RWF_NOWAIT since Linux 6.4, terminals and many file
-            // systems not at all: ask first, then write. A pipe that says
-            // POLLOUT has room for the 4096 bytes that a line is at most; what
-            // stays is another writer that fills it in between.
-            Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::ESPIPE) => {
-                let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-                if libc::poll(&mut poll, 1, 0) != 1 || poll.revents & libc::POLLOUT == 0 {
-                    return Err(Errno::EAGAIN);
-                }
-                written(libc::write(fd, bytes.as_ptr().cast(), bytes.len()) as c_long)
+        )
+    });
+    match result {
+        // Pipes know RWF_NOWAIT since Linux 6.4: before, ask first, then write.
+        // A pipe that says POLLOUT has room for the 4096 bytes that a line is at
+        // most; what stays is another writer that fills it in between.
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::ESPIPE) => {
+            let mut poll = libc::pollfd { fd: FD, events: libc::POLLOUT, revents: 0 };
+            // SAFETY: one pollfd.
+            let ready = unsafe { libc::poll(&mut poll, 1, 0) } == 1;
+            if !ready || poll.revents & libc::POLLOUT == 0 {
+                return Err(Errno::EAGAIN);
             }
-            result => result,
+            write(standard(FD), bytes)
         }
+        result => result,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 
+use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 
 use crate::line::Line;
@@ -16,7 +17,8 @@ pub struct Process {
     pub group: Pid,
     /// In clock ticks since boot. With the pid it names one process for ever.
     pub start: u64,
-    /// It ended and its parent has not reaped it.
+    /// It ended and its parent has not reaped it. (A process whose main thread
+    /// alone has ended is shown as Z too, and lives.)
     pub zombie: bool,
     /// It has no living child.
     pub leaf: bool,
@@ -55,7 +57,7 @@ impl Process {
 
     /// As it is now, if the number still means this process.
     pub fn again(&self) -> Option<Process> {
-        read(self.pid).filter(|now| now.is(self))
+        read(self.pid).ok()?.filter(|now| now.is(self))
     }
 
     /// Its command line for people, or its comm where that is empty (a zombie).
@@ -83,7 +85,7 @@ impl Process {
 /// container: that has parent 0, and is neither waited for nor signalled.
 pub fn descendants() -> Option<Vec<Process>> {
     let us = getpid();
-    if process_of(c"/proc/self/stat")?.pid != us {
+    if process_of(c"/proc/self/stat").ok()??.pid != us {
         return None;
     }
     let mut all = everybody()?;
@@ -165,30 +167,36 @@ fn everybody() -> Option<Vec<Process>> {
     let mut all = Vec::new();
     while let Some(name) = directory.next() {
         let pid = number(name.to_bytes()).and_then(|pid| i32::try_from(pid).ok());
-        // Gone since, or no process: passed over.
-        let Some(process) = pid.and_then(|pid| read(Pid::from_raw(pid))) else {
-            continue;
-        };
-        sys::push(&mut all, process)?;
+        let Some(pid) = pid else { continue };
+        // None has gone since. Any other error (EMFILE) is not about it: then
+        // nobody can be named, and that is not the same as that nobody is there.
+        if let Some(process) = read(Pid::from_raw(pid)).ok()? {
+            sys::push(&mut all, process)?;
+        }
     }
     Some(all)
 }
 
 pub fn parent(pid: Pid) -> Option<Pid> {
-    read(pid).map(|process| process.parent)
+    read(pid).ok()?.map(|process| process.parent)
 }
 
-fn read(pid: Pid) -> Option<Process> {
-    process_of(path(pid, "/stat").as_c_str())
+/// None if there is no such process.
+fn read(pid: Pid) -> Result<Option<Process>, Errno> {
+    match process_of(path(pid, "/stat").as_c_str()) {
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        result => result,
+    }
 }
 
-fn process_of(stat: &CStr) -> Option<Process> {
+fn process_of(stat: &CStr) -> Result<Option<Process>, Errno> {
     let mut buffer = [0; 1024];
-    let file = sys::open(stat, libc::O_RDONLY).ok()?;
-    parse(sys::read(&file, &mut buffer).ok()?)
+    let file = sys::open(stat, libc::O_RDONLY)?;
+    sys::read(&file, &mut buffer).map(parse)
 }
 
-/// proc(5): pid (comm) state ppid pgrp ... and starttime as the 22nd field.
+/// proc(5): pid (comm) state ppid pgrp ... num_threads as the 20th field and
+/// starttime as the 22nd.
 /// comm may hold spaces and parentheses; the last one ends it.
 fn parse(stat: &[u8]) -> Option<Process> {
     let open = stat.iter().position(|&byte| byte == b'(')?;
@@ -199,12 +207,15 @@ fn parse(stat: &[u8]) -> Option<Process> {
         *to = *from;
     }
     let mut fields = stat.get(close + 2..)?.split(|&byte| byte == b' ');
+    let ended = matches!(fields.next()?, b"Z" | b"X");
+    let (parent, group) = (pid(fields.next()?)?, pid(fields.next()?)?);
+    let (threads, start) = (number(fields.nth(14)?)?, number(fields.nth(1)?)?);
     Some(Process {
         pid: pid(stat.get(..open)?.trim_ascii_end())?,
-        zombie: matches!(fields.next()?, b"Z" | b"X"),
-        parent: pid(fields.next()?)?,
-        group: pid(fields.next()?)?,
-        start: number(fields.nth(16)?)?,
+        zombie: ended && threads < 2,
+        parent,
+        group,
+        start,
         leaf: true,
         comm,
     })
@@ -221,11 +232,24 @@ mod tests {
     use super::*;
 
     fn process(pid: i32, parent: i32, comm: &str) -> Process {
-        let stat = format!(
-            "{pid} ({comm}) S {parent} {pid} 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {} 0",
-            pid * 10
-        );
-        parse(stat.as_bytes()).unwrap()
+        parse(stat(pid, parent, comm, 'S', 1).as_bytes()).unwrap()
+    }
+
+    fn stat(pid: i32, parent: i32, comm: &str, state: char, threads: u32) -> String {
+        let start = pid * 10;
+        format!(
+            "{pid} ({comm}) {state} {parent} {pid} 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 {start} 0"
+        )
+    }
+
+    #[test]
+    fn a_process_that_lost_its_main_thread_is_no_zombie() {
+        for (state, threads, zombie) in
+            [('Z', 1, true), ('X', 0, true), ('Z', 2, false), ('S', 1, false)]
+        {
+            let process = parse(stat(2, 1, "sh", state, threads).as_bytes()).unwrap();
+            assert_eq!(process.zombie, zombie, "{state} {threads}");
+        }
     }
 
     #[test]

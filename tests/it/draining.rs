@@ -490,3 +490,13 @@ fn it_drains_in_an_empty_root() {
     assert_eq!(end.code, 143);
     assert!(end.said.contains(&"worker done".to_owned()), "{end:?}");
 }
+
+#[test]
+fn a_stopped_main_child_acts_on_a_stop_signal_that_was_rewritten() {
+    let mut run = drainit(&["-r", "TERM:QUIT", "-t", "1h"])
+        .perl("ends 'main', 'QUIT', 3; line 'main ready'; kill 'STOP', $$; rest");
+    run.hears("main ready");
+    run.until("the main child is stopped", |run| is_stopped(run.main_child()));
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 3);
+}

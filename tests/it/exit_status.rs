@@ -180,6 +180,14 @@ fn a_warning_that_cannot_be_written_does_not_hold_up_the_kill() {
 }
 
 #[test]
+fn a_terminal_that_nobody_reads_holds_nothing_up() {
+    // Some 40 kB about orphans, for a terminal that takes 4 or so.
+    let on_the_terminal = "open STDERR, '>&', STDIN or die;";
+    let orphans = "for i in $(seq 1000); do (: &); done; exit 7";
+    assert_eq!(drainit(&["-vv"]).on_tty().prepared(on_the_terminal).sh(orphans).ends().code, 7);
+}
+
+#[test]
 fn a_write_of_drainits_own_that_fails_is_no_signal_to_the_main_child() {
     // A broken pipe answers with SIGPIPE, a file that may not grow with SIGXFSZ.
     // Both are blocked and wait beside the signals that are to be forwarded.
