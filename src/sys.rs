@@ -2,7 +2,7 @@
 //! that decide nothing. Each block says why it is sound.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_void};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -212,8 +212,8 @@ pub fn vfork<F: FnMut()>(stack: &mut Stack, mut body: F) -> Result<Pid, Errno> {
 
 /// A stack for [`vfork`], kept for the next one. On the heap, which the C
 /// library has made anyway: a mapping of its own would cost a system call, and
-/// page tables to set up and tear down.
-pub struct Stack(Vec<MaybeUninit<u128>>);
+/// page tables to set up and tear down. It goes with the process.
+pub struct Stack(ManuallyDrop<Vec<MaybeUninit<u128>>>);
 
 impl Stack {
     /// 64 KiB for the C library's search of PATH, and room for the vector that
@@ -222,7 +222,7 @@ impl Stack {
         let bytes = (64 << 10) + command.iter().count() * size_of::<usize>();
         let mut stack = Vec::new();
         let room = stack.try_reserve_exact(bytes.div_ceil(size_of::<u128>()));
-        room.map(|()| Stack(stack)).map_err(|_| Errno::ENOMEM)
+        room.map(|()| Stack(ManuallyDrop::new(stack))).map_err(|_| Errno::ENOMEM)
     }
 }
 
