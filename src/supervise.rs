@@ -108,11 +108,9 @@ pub fn run(config: &Config, command: Words, inherited: Inherited) -> u8 {
         history = after;
         match next {
             Some(start) => {
-                if supervisor.kills > 0 {
-                    supervisor.farewell(history);
-                }
+                let said = (supervisor.kills > 0).then(|| supervisor.farewell(history));
                 if !supervisor.pause(start) {
-                    return supervisor.farewell(history);
+                    return said.unwrap_or_else(|| supervisor.farewell(history));
                 }
             }
             None => return supervisor.farewell(history),

@@ -285,6 +285,13 @@ pub fn write_stderr(bytes: &[u8]) -> Result<(), Errno> {
         libc::S_IFCHR => {
             return open(c"/proc/self/fd/2", libc::O_WRONLY).and_then(|fd| write(fd, bytes));
         }
+        // POLLOUT of a socket means some room, too.
+        libc::S_IFSOCK => {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+            // SAFETY: `bytes` is only read.
+            let sent = unsafe { libc::send(FD, bytes.as_ptr().cast(), bytes.len(), flags) };
+            return Errno::result(sent).map(drop);
+        }
         _ => {}
     }
     // SAFETY: one iovec over `bytes`, which is only read. The offset is passed in

@@ -143,6 +143,16 @@ const STDERR_UNREAD: &str = "
     fcntl $writer, F_SETFL, 0;
     dup2(fileno $writer, 2);
 ";
+/// The same of a socket.
+const STDERR_SOCKET: &str = "
+    $^F = 100;
+    socketpair my $reader, my $writer, 1, 1, 0;
+    fcntl $writer, F_SETFL, O_NONBLOCK;
+    1 while syswrite $writer, 'x' x 4096;
+    1 while syswrite $writer, 'x';
+    fcntl $writer, F_SETFL, 0;
+    dup2(fileno $writer, 2);
+";
 const STDERR_BROKEN: &str = "pipe my $reader, my $writer; dup2(fileno $writer, 2);";
 
 #[test]
@@ -155,6 +165,7 @@ fn no_state_it_is_started_in_changes_the_status_or_hangs() {
         ALL_CLOSED,
         STDERR_FULL,
         STDERR_UNREAD,
+        STDERR_SOCKET,
         STDERR_BROKEN,
     ] {
         // As talkative as it gets: every line is one that stderr does not take.
