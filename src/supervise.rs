@@ -11,7 +11,7 @@ use crate::drain::{Action, Event, State};
 use crate::line::Line;
 use crate::reap;
 use crate::report::{self, Level, Reporter, Summary, Who};
-use crate::restart::{self, History, Run, When};
+use crate::restart::{History, Run, When};
 use crate::schedule::Target;
 use crate::signals::{self, Inherited, Signal, Wake};
 use crate::status::WaitStatus;
@@ -170,7 +170,8 @@ impl<'a> Supervisor<'a> {
     /// stop that is pending is taken even where there is no time to wait.
     fn pause(&mut self, until: Time) -> bool {
         let length = until - sys::now();
-        if length >= restart::FIRST_PAUSE && until != Time::NEVER {
+        // Not the delay of a job that ends well many times a second.
+        if length >= Time::millis(500) && until != Time::NEVER {
             self.say(Level::Doing, "pause", |line| _ = line.text("next run in ").duration(length));
         }
         while !self.stopped {
