@@ -193,13 +193,11 @@ impl Schedule {
     /// In its own notation.
     pub fn write(&self, line: &mut Line) {
         let mut clock = Time::ZERO;
-        for step in self.steps() {
+        for (n, step) in self.steps().iter().enumerate() {
+            line.text(if n == 0 { "" } else { "/" });
             if step.at > clock {
-                line.text(if clock == Time::ZERO && self.is_first(step) { "" } else { "/" });
                 line.duration(step.at - clock).text("/");
                 clock = step.at;
-            } else if !self.is_first(step) {
-                line.text("/");
             }
             step.signal.unwrap_or(Signal::TERM).write_short(line);
             line.text(":").text(step.target.name());
@@ -207,10 +205,6 @@ impl Schedule {
         if self.grace().is_none() {
             line.text(if self.steps().is_empty() { "forever" } else { "/forever" });
         }
-    }
-
-    fn is_first(&self, step: &Step) -> bool {
-        self.steps().first() == Some(step)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Signals as numbers and names, the signal state that we were given, and
-//! waiting for the next one. Nothing here sends.
+//! waiting for the next one. What is sent is `send`'s affair.
 //!
 //! They are received by sigtimedwait on a blocked set: no handler, so that an
 //! inherited ignore stays one (exec resets what is handled, not what is
