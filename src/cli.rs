@@ -7,78 +7,35 @@
 
 use std::ffi::CStr;
 
-use crate::drain::{Leftovers, Policy};
-use crate::restart::{self, When};
-use crate::schedule::{Fault, Schedule, Target};
-use crate::signals::Signal;
-use crate::time::Time;
-use crate::words;
+use crate::config::Config;
+use crate::policy::drain::{Leftovers, Policy};
+use crate::policy::restart::{self, When};
+use crate::policy::schedule::{Fault, Schedule, Target};
+use crate::text::number::number;
+use crate::text::signal::{Signal, Signals};
+use crate::text::time::{self, Time};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Request {
     Run(Config),
-    /// `--explain`: say what `Run` would do.
+    /// catatonit's -P: no command; reap until a stop signal.
+    Pause(Config),
+    /// `--explain COMMAND`: say what `Run` would do.
     Explain(Config),
+    /// `--explain`: say what a stop would do to what runs.
+    ExplainRunning(Config),
     Help,
     Version,
     License,
+    /// Bad input. How that is to be said is with the other options, as far as they
+    /// were read.
+    Refused(Refusal<'static>, Config),
 }
 
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Config {
-    pub policy: Policy,
-    pub restart: restart::Policy,
-    stop: Signals,
-    rewrite: [u8; 65],
-    success: [bool; 256],
-    pub killed_exit_code: Option<u8>,
-    pub parent_death: Option<Signal>,
-    pub verbosity: u64,
-    pub say_orphans: bool,
-    pub json: bool,
-    pub termination_log: Option<&'static CStr>,
-    /// catatonit's -P: no command; reap until a stop signal.
-    pub pause: bool,
-    /// Which word of argv is the command.
-    pub command: usize,
-}
-
-/// A set, signal n at bit n-1.
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Signals(u64);
-
-impl Signals {
-    fn holds(self, signal: Signal) -> bool {
-        self.0 >> (signal.0 - 1) & 1 == 1
-    }
-}
-
-impl Config {
-    pub fn is_stop(&self, signal: Signal) -> bool {
-        self.stop.holds(signal)
-    }
-
-    pub fn stop_signals(&self) -> impl Iterator<Item = Signal> {
-        (1..=Signal::LAST).map(Signal).filter(|signal| self.stop.holds(*signal))
-    }
-
-    /// What is sent where this signal came; None if it is dropped.
-    pub fn rewritten(&self, signal: Signal) -> Option<Signal> {
-        let to = self.rewrite.get(usize::from(signal.0)).copied().unwrap_or(signal.0);
-        (to != 0).then_some(Signal(to))
-    }
-
-    /// `--success-code`: the main child's exit code as ours.
-    pub fn mapped(&self, exit_code: u8) -> u8 {
-        let success = self.success.get(usize::from(exit_code)) == Some(&true);
-        if success { 0 } else { exit_code }
-    }
-}
-
-/// Input that is refused: the option or variable as it was given, its value,
+/// Input that is refused: the option or variable as it was given, its value, why,
 /// and what would be valid.
-#[derive(Debug, PartialEq)]
-pub struct Mistake<'a> {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Refusal<'a> {
     pub name: &'a [u8],
     pub value: Option<&'a [u8]>,
     pub why: &'static str,
@@ -87,389 +44,569 @@ pub struct Mistake<'a> {
     pub at: Option<usize>,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Id {
-    Grace,
-    SignalTo,
-    SingleChild,
-    Group,
-    Leftovers,
-    StopSignal,
-    Rewrite,
-    SuccessCode,
-    ParentDeath,
-    LastCall,
-    Schedule,
-    Explain,
-    LogFormat,
-    TerminationLog,
-    KilledExitCode,
-    Restart,
-    RestartDelay,
-    RestartLimit,
-    Verbose,
-    Verbosity,
-    SayOrphans,
-    Subreaper,
-    Pause,
-    Help,
-    Version,
-    License,
-    TiniGroup,
-    TiniVerbosity,
-    DumbInitSetsid,
-    DumbInitDebug,
-}
-
-/// An option: its letter, its long name, its variable, whether it takes a value.
-/// The one list that options, environment, `--help` and the manual are held to.
+/// An option: its letter, its long name, its variable, and what it does. The one
+/// list that options, environment, `--help` and the manual are held to.
 pub struct Opt {
     pub letter: u8,
     pub long: &'static str,
     pub variable: &'static str,
-    value: bool,
-    id: Id,
+    effect: Effect,
 }
 
-const fn opt(letter: u8, long: &'static str, variable: &'static str, value: bool, id: Id) -> Opt {
-    Opt { letter, long, variable, value, id }
+enum Effect {
+    /// Said by being there.
+    Flag(fn(&mut Reading)),
+    /// The same, and a variable of 1 or 0.
+    Switch(fn(&mut Reading, bool)),
+    Value(fn(&mut Reading, Given) -> Read<()>),
 }
+
+/// A value, and the option or variable as it was given.
+#[derive(Clone, Copy)]
+struct Given {
+    name: &'static [u8],
+    value: &'static CStr,
+}
+
+impl Given {
+    fn bytes(self) -> &'static [u8] {
+        self.value.to_bytes()
+    }
+}
+
+/// Why a value is refused, and what would be valid.
+type Read<T> = Result<T, (&'static str, &'static str)>;
 
 const NONE: u8 = 0;
 
+const fn opt(letter: u8, long: &'static str, variable: &'static str, effect: Effect) -> Opt {
+    Opt { letter, long, variable, effect }
+}
+
+use Effect::{Flag, Switch, Value};
+
 pub const OPTIONS: [Opt; 30] = [
-    opt(b't', "grace", "DRAINIT_GRACE", true, Id::Grace),
-    opt(NONE, "signal-to", "DRAINIT_SIGNAL_TO", true, Id::SignalTo),
-    opt(b'c', "single-child", "", false, Id::SingleChild),
-    opt(b'g', "", "", false, Id::Group),
-    opt(NONE, "leftovers", "DRAINIT_LEFTOVERS", true, Id::Leftovers),
-    opt(NONE, "stop-signal", "DRAINIT_STOP_SIGNAL", true, Id::StopSignal),
-    opt(b'r', "rewrite", "DRAINIT_REWRITE", true, Id::Rewrite),
-    opt(b'e', "success-code", "", true, Id::SuccessCode),
-    opt(b'p', "parent-death", "", true, Id::ParentDeath),
-    opt(NONE, "last-call", "DRAINIT_LAST_CALL", true, Id::LastCall),
-    opt(NONE, "schedule", "DRAINIT_SCHEDULE", true, Id::Schedule),
-    opt(NONE, "explain", "", false, Id::Explain),
-    opt(NONE, "log-format", "DRAINIT_LOG_FORMAT", true, Id::LogFormat),
-    opt(NONE, "termination-log", "DRAINIT_TERMINATION_LOG", true, Id::TerminationLog),
-    opt(NONE, "killed-exit-code", "", true, Id::KilledExitCode),
-    opt(NONE, "restart", "DRAINIT_RESTART", true, Id::Restart),
-    opt(NONE, "restart-delay", "DRAINIT_RESTART_DELAY", true, Id::RestartDelay),
-    opt(NONE, "restart-limit", "", true, Id::RestartLimit),
-    opt(b'v', "verbose", "", false, Id::Verbose),
-    opt(NONE, "", "DRAINIT_VERBOSITY", true, Id::Verbosity),
-    opt(b'w', "", "", false, Id::SayOrphans),
-    opt(b's', "", "TINI_SUBREAPER", false, Id::Subreaper),
-    opt(b'P', "", "", false, Id::Pause),
-    opt(b'h', "help", "", false, Id::Help),
-    opt(b'V', "version", "", false, Id::Version),
-    opt(b'l', "", "", false, Id::License),
-    opt(NONE, "", "TINI_KILL_PROCESS_GROUP", false, Id::TiniGroup),
-    opt(NONE, "", "TINI_VERBOSITY", true, Id::TiniVerbosity),
-    opt(NONE, "", "DUMB_INIT_SETSID", true, Id::DumbInitSetsid),
-    opt(NONE, "", "DUMB_INIT_DEBUG", true, Id::DumbInitDebug),
+    opt(
+        b't',
+        "grace",
+        "DRAINIT_GRACE",
+        Value(|r, given| {
+            r.grace = duration(given.bytes())?;
+            Ok(())
+        }),
+    ),
+    opt(
+        NONE,
+        "signal-to",
+        "DRAINIT_SIGNAL_TO",
+        Value(|r, given| {
+            let target = Target::parse(given.bytes()).filter(|target| target.may_be_told());
+            r.config.policy.signal_to = target.ok_or(("unknown", "group, main, app, all"))?;
+            Ok(())
+        }),
+    ),
+    opt(b'c', "single-child", "", Flag(|r| r.config.policy.signal_to = Target::Main)),
+    opt(b'g', "", "TINI_KILL_PROCESS_GROUP", Flag(|r| r.config.policy.signal_to = Target::Group)),
+    opt(
+        NONE,
+        "leftovers",
+        "DRAINIT_LEFTOVERS",
+        Value(|r, given| {
+            r.leftovers = Some(one_of(given, &LEFTOVERS).ok_or(("unknown", "ask, wait, leave"))?);
+            Ok(())
+        }),
+    ),
+    opt(
+        NONE,
+        "last-call",
+        "DRAINIT_LAST_CALL",
+        Value(|r, given| {
+            r.last_call = Some((given.name, duration(given.bytes())?));
+            Ok(())
+        }),
+    ),
+    opt(
+        NONE,
+        "schedule",
+        "DRAINIT_SCHEDULE",
+        Value(|r, given| {
+            r.schedule = Some(given);
+            Ok(())
+        }),
+    ),
+    opt(
+        NONE,
+        "stop-signal",
+        "DRAINIT_STOP_SIGNAL",
+        Value(|r, given| {
+            let names = given.bytes().split(|&byte| byte == b',');
+            r.config.stop = names
+                .map(caught)
+                .try_fold(Signals::NONE, |set, signal| signal.map(|signal| set.and(signal)))?;
+            Ok(())
+        }),
+    ),
+    opt(NONE, "explain", "DRAINIT_EXPLAIN", Switch(|r, on| r.explain = on)),
+    opt(
+        b'r',
+        "rewrite",
+        "DRAINIT_REWRITE",
+        Value(|r, given| {
+            for rule in given.bytes().split(|&byte| byte == b',') {
+                let (from, to) = rewrite(rule)?;
+                let place = r.config.rewrite.get_mut(usize::from(from));
+                place.into_iter().for_each(|rule| *rule = to);
+            }
+            Ok(())
+        }),
+    ),
+    opt(
+        b'p',
+        "parent-death",
+        "DRAINIT_PARENT_DEATH",
+        Value(|r, given| {
+            r.config.parent_death = Some(parent_death(given.bytes())?);
+            Ok(())
+        }),
+    ),
+    opt(
+        b'e',
+        "success-code",
+        "DRAINIT_SUCCESS_CODE",
+        Value(|r, given| {
+            for code in given.bytes().split(|&byte| byte == b',') {
+                let place = r.config.success.get_mut(usize::from(exit_code(code)?));
+                place.into_iter().for_each(|success| *success = true);
+            }
+            Ok(())
+        }),
+    ),
+    opt(
+        NONE,
+        "killed-exit-code",
+        "DRAINIT_KILLED_EXIT_CODE",
+        Value(|r, given| {
+            r.config.killed_exit_code = Some(exit_code(given.bytes())?);
+            Ok(())
+        }),
+    ),
+    opt(NONE, "expand-env", "DRAINIT_EXPAND_ENV", Switch(|r, on| r.config.expand_env = on)),
+    opt(
+        NONE,
+        "restart",
+        "DRAINIT_RESTART",
+        Value(|r, given| {
+            r.config.restart.when =
+                one_of(given, &WHEN).ok_or(("unknown", "no, on-failure, always"))?;
+            Ok(())
+        }),
+    ),
+    opt(
+        NONE,
+        "restart-delay",
+        "DRAINIT_RESTART_DELAY",
+        Value(|r, given| {
+            let delay = Some(duration(given.bytes())?).filter(|&delay| delay != Time::NEVER);
+            r.config.restart.delay = delay.ok_or(("endless", "100ms, 1s, 5m"))?;
+            Ok(())
+        }),
+    ),
+    opt(
+        NONE,
+        "restart-limit",
+        "DRAINIT_RESTART_LIMIT",
+        Value(|r, given| {
+            let limit = number(given.bytes()).filter(|&limit| limit > 0);
+            r.config.restart.limit = Some(limit.ok_or(("not a limit", "1, 2, 3, ..."))?);
+            Ok(())
+        }),
+    ),
+    opt(
+        b'v',
+        "verbose",
+        "",
+        Flag(|r| {
+            r.config.verbosity = r.config.verbosity.saturating_add(1);
+        }),
+    ),
+    opt(
+        NONE,
+        "",
+        "DRAINIT_VERBOSITY",
+        Value(|r, given| {
+            r.config.verbosity = verbosity(given)?;
+            Ok(())
+        }),
+    ),
+    opt(b'w', "", "", Flag(|r| r.config.say_orphans = true)),
+    opt(
+        NONE,
+        "log-format",
+        "DRAINIT_LOG_FORMAT",
+        Value(|r, given| {
+            let formats = [("text", false), ("json", true)];
+            r.config.json = one_of(given, &formats).ok_or(("unknown", "text, json"))?;
+            Ok(())
+        }),
+    ),
+    opt(
+        NONE,
+        "termination-log",
+        "DRAINIT_TERMINATION_LOG",
+        Value(|r, given| {
+            let path = Some(given.value).filter(|path| !path.is_empty());
+            r.config.termination_log = Some(path.ok_or(("no path", "a file"))?);
+            Ok(())
+        }),
+    ),
+    opt(b'h', "help", "", Flag(|r| r.ends = Some(Request::Help))),
+    opt(b'V', "version", "", Flag(|r| r.ends = Some(Request::Version))),
+    opt(b'l', "", "", Flag(|r| r.ends = Some(Request::License))),
+    opt(b'P', "", "", Flag(|r| r.pause = true)),
+    // We always are a subreaper.
+    opt(b's', "", "TINI_SUBREAPER", Flag(|_| {})),
+    // tini's 1, its default, shows warnings, as our 0 does.
+    opt(
+        NONE,
+        "",
+        "TINI_VERBOSITY",
+        Value(|r, given| {
+            r.config.verbosity = verbosity(given)?.saturating_sub(1);
+            Ok(())
+        }),
+    ),
+    // Of these two dumb-init takes any other value for no.
+    opt(
+        NONE,
+        "",
+        "DUMB_INIT_SETSID",
+        Value(|r, given| {
+            if given.bytes() == b"0" {
+                r.config.policy.signal_to = Target::Main;
+            }
+            Ok(())
+        }),
+    ),
+    opt(
+        NONE,
+        "",
+        "DUMB_INIT_DEBUG",
+        Value(|r, given| {
+            if given.bytes() == b"1" {
+                r.config.verbosity = 2;
+            }
+            Ok(())
+        }),
+    ),
+];
+
+const LEFTOVERS: [(&str, Leftovers); 3] =
+    [("ask", Leftovers::Ask), ("wait", Leftovers::Wait), ("leave", Leftovers::Leave)];
+
+const WHEN: [(&str, When); 3] =
+    [("no", When::No), ("on-failure", When::OnFailure), ("always", When::Always)];
+
+/// Other inits, by the names under which they are started: whom they signal. In
+/// their place nobody is to lose what they kept, so all that is left is asked.
+const PEERS: [(&str, Target); 6] = [
+    ("tini", Target::Main),
+    ("tini-static", Target::Main),
+    ("docker-init", Target::Main),
+    ("catatonit", Target::Main),
+    ("podman-init", Target::Main),
+    ("dumb-init", Target::Group),
 ];
 
 /// Options as they are read; what depends on several of them is settled at the end.
-struct Reading<'a> {
+struct Reading {
     config: Config,
     grace: Time,
-    last_call: Option<(&'a [u8], Time)>,
+    last_call: Option<(&'static [u8], Time)>,
     leftovers: Option<Leftovers>,
-    schedule: Option<(&'a [u8], &'a [u8])>,
+    schedule: Option<Given>,
     explain: bool,
+    pause: bool,
     ends: Option<Request>,
+    /// The first mistake. Reading goes on, to know how it is to be said.
+    refused: Option<Refusal<'static>>,
 }
 
-type Read<T> = Result<T, (&'static str, &'static str)>;
+impl Reading {
+    fn begin(name: &[u8]) -> Reading {
+        let base = name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let peer = PEERS.iter().find(|(peer, _)| peer.as_bytes() == base);
+        Reading {
+            config: Config {
+                policy: Policy {
+                    schedule: Schedule::build(Target::Group, Time::NEVER, Time::ZERO),
+                    signal_to: peer.map_or(Target::Group, |(_, target)| *target),
+                    leftovers: Leftovers::Ask,
+                },
+                restart: restart::Policy::OFF,
+                stop: Signals::of(Signal::TERM).and(Signal::INT),
+                rewrite: std::array::from_fn(|n| n as u8),
+                success: [false; 256],
+                killed_exit_code: None,
+                parent_death: None,
+                expand_env: false,
+                verbosity: 0,
+                say_orphans: false,
+                json: false,
+                termination_log: None,
+                command: 0,
+            },
+            grace: Time::seconds(25),
+            last_call: None,
+            leftovers: peer.map(|_| Leftovers::Ask),
+            schedule: None,
+            explain: false,
+            pause: false,
+            ends: None,
+            refused: None,
+        }
+    }
 
-const SIGNALS: &str = "a name with or without SIG, RTMIN+N, or 1 to 64; not CHLD, KILL or STOP";
+    fn refuse(&mut self, name: &'static [u8], why: &'static str, valid: &'static str) {
+        self.refused.get_or_insert(Refusal { name, value: None, why, valid, at: None });
+    }
 
-impl<'a> Reading<'a> {
-    fn apply(&mut self, id: Id, name: &'a [u8], value: &'static CStr) -> Read<()> {
-        let bytes = value.to_bytes();
-        let config = &mut self.config;
-        match id {
-            Id::Grace => self.grace = duration(bytes)?,
-            Id::LastCall => self.last_call = Some((name, duration(bytes)?)),
-            Id::SignalTo => config.policy.signal_to = signal_to(bytes)?,
-            Id::SingleChild => config.policy.signal_to = Target::Main,
-            Id::Group | Id::TiniGroup => config.policy.signal_to = Target::Group,
-            Id::DumbInitSetsid if bytes == b"0" => config.policy.signal_to = Target::Main,
-            Id::Leftovers => self.leftovers = Some(leftovers(bytes)?),
-            Id::StopSignal => config.stop = stop_signals(bytes)?,
-            Id::Rewrite => {
-                for rule in bytes.split(|&byte| byte == b',') {
-                    let (from, to) = rewrite(rule)?;
-                    config
-                        .rewrite
-                        .get_mut(usize::from(from))
-                        .into_iter()
-                        .for_each(|rule| *rule = to);
+    fn value(&mut self, effect: fn(&mut Reading, Given) -> Read<()>, given: Given) {
+        if let Err((why, valid)) = effect(self, given) {
+            let value = Some(given.bytes());
+            self.refused.get_or_insert(Refusal { name: given.name, value, why, valid, at: None });
+        }
+    }
+
+    /// An empty variable is an unset one, as compose passes them.
+    fn variable(&mut self, given: Given) {
+        let option = OPTIONS.iter().find(|option| option.variable.as_bytes() == given.name);
+        match option.map(|option| &option.effect) {
+            _ if given.value.is_empty() => {}
+            Some(Flag(set)) => set(self),
+            Some(Switch(set)) => match given.bytes() {
+                b"1" => set(self, true),
+                b"0" => set(self, false),
+                _ => self.value(|_, _| Err(("neither", "1, 0")), given),
+            },
+            Some(Value(read)) => self.value(*read, given),
+            None => {}
+        }
+    }
+
+    /// Reads the options; the place of the command's first word, and that word.
+    fn options(
+        &mut self,
+        argv: impl Iterator<Item = &'static CStr>,
+    ) -> Option<(usize, &'static CStr)> {
+        let mut words = argv.enumerate().skip(1);
+        while let Some((place, word)) = words.next() {
+            let bytes = word.to_bytes();
+            if bytes == b"--" {
+                return words.next();
+            } else if let Some(long) = bytes.strip_prefix(b"--") {
+                self.long(word, long, || words.next().map(|(_, word)| word));
+            } else if bytes.len() > 1 && bytes.first() == Some(&b'-') {
+                self.letters(word, || words.next().map(|(_, word)| word));
+            } else {
+                return Some((place, word));
+            }
+        }
+        None
+    }
+
+    fn long(
+        &mut self,
+        word: &'static CStr,
+        long: &'static [u8],
+        next: impl FnOnce() -> Option<&'static CStr>,
+    ) {
+        let bytes = word.to_bytes();
+        let equals = long.iter().position(|&byte| byte == b'=');
+        let name = long.get(..equals.unwrap_or(long.len())).unwrap_or_default();
+        let known = |option: &&Opt| !option.long.is_empty() && option.long.as_bytes() == name;
+        let glued = equals.and_then(|at| tail(word, at + 3));
+        match (OPTIONS.iter().find(known).map(|option| &option.effect), glued) {
+            (None, _) => self.refuse(bytes, "unknown option", HELP),
+            (Some(Flag(set)), None) => set(self),
+            (Some(Switch(set)), None) => set(self, true),
+            (Some(Flag(_) | Switch(_)), Some(_)) => self.refuse(bytes, "takes no value", HELP),
+            (Some(Value(read)), glued) => match glued.or_else(next) {
+                Some(value) => {
+                    let name = bytes.get(..name.len() + 2).unwrap_or_default();
+                    self.value(*read, Given { name, value });
+                }
+                None => self.refuse(bytes, "needs a value", HELP),
+            },
+        }
+    }
+
+    /// `-v`, `-vvt5`, `-t 5`
+    fn letters(&mut self, word: &'static CStr, next: impl FnOnce() -> Option<&'static CStr>) {
+        let bytes = word.to_bytes();
+        for (n, letter) in bytes.iter().enumerate().skip(1) {
+            let known = |option: &&Opt| option.letter == *letter;
+            match OPTIONS.iter().find(known).map(|option| &option.effect) {
+                None => return self.refuse(bytes, "unknown option", HELP),
+                Some(Flag(set)) => set(self),
+                Some(Switch(set)) => set(self, true),
+                Some(Value(read)) => {
+                    let glued = tail(word, n + 1).filter(|glued| !glued.is_empty());
+                    return match glued.or_else(next) {
+                        Some(value) => {
+                            let name = bytes.get(..n + 1).unwrap_or_default();
+                            self.value(*read, Given { name, value });
+                        }
+                        None => self.refuse(bytes, "needs a value", HELP),
+                    };
                 }
             }
-            Id::SuccessCode => {
-                let code = usize::from(exit_code(bytes)?);
-                config.success.get_mut(code).into_iter().for_each(|success| *success = true);
-            }
-            Id::KilledExitCode => config.killed_exit_code = Some(exit_code(bytes)?),
-            Id::ParentDeath => config.parent_death = Some(parent_death(bytes)?),
-            Id::Schedule => self.schedule = Some((name, bytes)),
-            Id::Explain => self.explain = true,
-            Id::LogFormat => config.json = log_format(bytes)?,
-            Id::TerminationLog => {
-                let path = (!bytes.is_empty()).then_some(value);
-                config.termination_log = Some(path.ok_or(("no path", "a file"))?);
-            }
-            Id::Restart => config.restart.when = when(bytes)?,
-            Id::RestartDelay => {
-                let delay = Some(duration(bytes)?).filter(|&delay| delay != Time::NEVER);
-                config.restart.delay = delay.ok_or(("endless", "100ms, 1s, 5m"))?;
-            }
-            Id::RestartLimit => {
-                let limit = words::number(bytes).filter(|&limit| limit > 0);
-                config.restart.limit = Some(limit.ok_or(("not a limit", "1, 2, 3, ..."))?);
-            }
-            Id::Verbose => config.verbosity = config.verbosity.saturating_add(1),
-            Id::Verbosity => config.verbosity = verbosity(bytes)?,
-            // tini's 1, its default, shows warnings, as our 0 does.
-            Id::TiniVerbosity => config.verbosity = verbosity(bytes)?.saturating_sub(1),
-            Id::DumbInitDebug if bytes == b"1" => config.verbosity = 2,
-            Id::SayOrphans => config.say_orphans = true,
-            Id::Pause => config.pause = true,
-            Id::Help => self.ends = Some(Request::Help),
-            Id::Version => self.ends = Some(Request::Version),
-            Id::License => self.ends = Some(Request::License),
-            // We always are one; and dumb-init takes any other value for no.
-            Id::Subreaper | Id::DumbInitSetsid | Id::DumbInitDebug => {}
         }
-        Ok(())
     }
 
-    fn option(&mut self, id: Id, name: &'a [u8], value: &'static CStr) -> Result<(), Mistake<'a>> {
-        self.apply(id, name, value).map_err(|(why, valid)| Mistake {
-            name,
-            value: Some(value.to_bytes()),
-            why,
-            valid,
-            at: None,
-        })
+    /// What depends on more than one option.
+    fn settle(&mut self, command: Option<(usize, &'static CStr)>) {
+        let fifth = Time::nanos(self.grace.as_nanos() / 5);
+        let last_call = match self.last_call {
+            None => fifth.min(Time::seconds(5)),
+            Some((_, length)) if length <= self.grace => length,
+            Some((name, _)) => {
+                self.refuse(
+                    name,
+                    "longer than the grace period",
+                    "at most --grace, 25s by default",
+                );
+                Time::ZERO
+            }
+        };
+        let policy = &mut self.config.policy;
+        policy.schedule = Schedule::build(policy.signal_to, self.grace, last_call);
+        if let Some(given) = self.schedule {
+            match Schedule::parse(given.bytes(), policy.signal_to) {
+                Ok(schedule) => policy.schedule = schedule,
+                Err(Fault { at, why }) => {
+                    let valid = "[TIME/]SIGNAL[:TARGET]/TIME/.../KILL or .../forever";
+                    let (name, value) = (given.name, Some(given.bytes()));
+                    self.refused.get_or_insert(Refusal { name, value, why, valid, at: Some(at) });
+                }
+            }
+        }
+        policy.leftovers = self.leftovers.unwrap_or(match policy.signal_to {
+            _ if policy.schedule.by_hand => Leftovers::Wait,
+            Target::Group | Target::All => Leftovers::Ask,
+            Target::Main | Target::App | Target::Tops | Target::Leaves => Leftovers::Wait,
+        });
+        let overlap = policy.leftovers == Leftovers::Leave;
+        if self.config.restart.when != When::No && overlap {
+            let why = "would let two runs overlap with --restart";
+            self.refuse(b"--leftovers leave", why, "ask, wait");
+        }
+        match command {
+            None if !self.pause && !self.explain => {
+                self.refuse(
+                    b"COMMAND",
+                    "missing",
+                    "drainit [OPTIONS] [--] COMMAND [ARG...]; drainit --help",
+                );
+            }
+            Some((_, word)) if word.is_empty() => {
+                self.refuse(b"COMMAND", "empty", "drainit [OPTIONS] [--] COMMAND [ARG...]");
+            }
+            Some(_) if self.pause => self.refuse(b"-P", "goes with no command", "drainit -P"),
+            Some((place, _)) => self.config.command = place,
+            None => {}
+        }
     }
 }
+
+const HELP: &str = "see drainit --help";
 
 /// Reads the environment, then the options, which win.
 pub fn parse(
-    argv: impl Iterator<Item = &'static CStr>,
+    argv: impl Iterator<Item = &'static CStr> + Clone,
     environ: impl Iterator<Item = &'static CStr> + Clone,
-) -> Result<Request, Mistake<'static>> {
-    let mut reading = Reading {
-        config: Config {
-            policy: Policy {
-                schedule: Schedule::build(Target::Group, Time::NEVER, Time::ZERO),
-                signal_to: Target::Group,
-                leftovers: Leftovers::Ask,
-            },
-            restart: restart::Policy::OFF,
-            stop: Signals(1 << (Signal::TERM.0 - 1) | 1 << (Signal::INT.0 - 1)),
-            rewrite: std::array::from_fn(|n| n as u8),
-            success: [false; 256],
-            killed_exit_code: None,
-            parent_death: None,
-            verbosity: 0,
-            say_orphans: false,
-            json: false,
-            termination_log: None,
-            pause: false,
-            command: 0,
-        },
-        grace: Time::seconds(25),
-        last_call: None,
-        leftovers: None,
-        schedule: None,
-        explain: false,
-        ends: None,
-    };
+) -> Request {
+    let name = argv.clone().next().unwrap_or_default();
+    let mut reading = Reading::begin(name.to_bytes());
     // Ours last, so that they win over those of the inits that we stand in for.
     for prefix in ["TINI_", "DUMB_INIT_", "DRAINIT_"] {
-        for word in environ.clone().filter(|word| word.to_bytes().starts_with(prefix.as_bytes())) {
-            variable(&mut reading, word)?;
-        }
+        environ
+            .clone()
+            .filter_map(|word| split(word, prefix))
+            .for_each(|given| reading.variable(given));
     }
-    let command = options(&mut reading, argv)?;
-    match reading.ends {
-        Some(request) => Ok(request),
-        None => settle(reading, command),
+    let command = reading.options(argv);
+    if let Some(request) = reading.ends.filter(|_| reading.refused.is_none()) {
+        return request;
+    }
+    reading.settle(command);
+    let config = reading.config;
+    match (reading.refused, command) {
+        (Some(refusal), _) => Request::Refused(refusal, config),
+        (None, Some(_)) if reading.explain => Request::Explain(config),
+        (None, None) if reading.explain => Request::ExplainRunning(config),
+        (None, _) if reading.pause => Request::Pause(config),
+        (None, _) => Request::Run(config),
     }
 }
 
-fn variable(reading: &mut Reading<'static>, word: &'static CStr) -> Result<(), Mistake<'static>> {
+/// A variable of ours that nobody reads, and the name that is nearest to it: a slip
+/// of the pen that would else change nothing in silence. Not those that Kubernetes
+/// makes of a service that is called drainit, or drainit-web.
+pub fn unknown_variables(
+    environ: impl Iterator<Item = &'static CStr>,
+) -> impl Iterator<Item = (&'static [u8], &'static str)> {
+    environ.filter_map(|word| split(word, "DRAINIT_")).map(|given| given.name).filter_map(|name| {
+        let ours = || OPTIONS.iter().map(|option| option.variable).filter(|own| !own.is_empty());
+        let kubernetes =
+            name.ends_with(b"_SERVICE_HOST") || name.windows(5).any(|part| part == b"_PORT");
+        let known = ours().any(|own| own.as_bytes() == name);
+        let nearest = ours().min_by_key(|own| distance(own.as_bytes(), name))?;
+        (!kubernetes && !known).then_some((name, nearest))
+    })
+}
+
+/// How many letters are to be put in, taken out or replaced (Levenshtein).
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: [usize; 64] = std::array::from_fn(|n| n);
+    for (n, from) in a.iter().enumerate() {
+        let mut diagonal = n;
+        let mut left = n + 1;
+        for (place, to) in row.iter_mut().skip(1).zip(b) {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = *place;
+            *place = replaced.min(left + 1).min(diagonal + 1);
+            left = *place;
+        }
+        row.iter_mut().take(1).for_each(|first| *first = n + 1);
+    }
+    row.get(b.len()).copied().unwrap_or(usize::MAX)
+}
+
+/// A word of the environment whose name begins so.
+fn split(word: &'static CStr, prefix: &str) -> Option<Given> {
     let bytes = word.to_bytes();
-    let name = bytes.split(|&byte| byte == b'=').next().unwrap_or_default();
-    let option = OPTIONS.iter().find(|option| option.variable.as_bytes() == name);
-    match option.zip(tail(word, name.len() + 1)) {
-        Some((option, value)) => reading.option(option.id, name, value),
-        // Others may share the prefix: Kubernetes makes DRAINIT_PORT of a
-        // service that is called drainit.
-        None => Ok(()),
-    }
-}
-
-/// Reads the options and returns which word is the command's first, and that word.
-fn options(
-    reading: &mut Reading<'static>,
-    argv: impl Iterator<Item = &'static CStr>,
-) -> Result<Option<(usize, &'static CStr)>, Mistake<'static>> {
-    let mut words = argv.enumerate().skip(1);
-    while let Some((place, word)) = words.next() {
-        let bytes = word.to_bytes();
-        let mistake =
-            |why| Mistake { name: bytes, value: None, why, valid: "see drainit --help", at: None };
-        if bytes == b"--" {
-            return Ok(words.next());
-        } else if let Some(long) = bytes.strip_prefix(b"--") {
-            let equals = long.iter().position(|&byte| byte == b'=');
-            let name = long.get(..equals.unwrap_or(long.len())).unwrap_or_default();
-            let known = |option: &&Opt| !option.long.is_empty() && option.long.as_bytes() == name;
-            let option = OPTIONS.iter().find(known).ok_or(mistake("unknown option"))?;
-            let given = bytes.get(..name.len() + 2).unwrap_or_default();
-            let glued = equals.and_then(|at| tail(word, at + 3));
-            let value = match (option.value, glued) {
-                (true, Some(value)) => value,
-                (true, None) => words.next().ok_or(mistake("needs a value"))?.1,
-                (false, Some(_)) => return Err(mistake("takes no value")),
-                (false, None) => c"",
-            };
-            reading.option(option.id, given, value)?;
-        } else if bytes.len() > 1 && bytes.first() == Some(&b'-') {
-            for (n, letter) in bytes.iter().enumerate().skip(1) {
-                let known = |option: &&Opt| option.letter == *letter;
-                let option = OPTIONS.iter().find(known).ok_or(mistake("unknown option"))?;
-                if !option.value {
-                    reading.option(option.id, bytes, c"")?;
-                    continue;
-                }
-                let value = match tail(word, n + 1).filter(|glued| !glued.is_empty()) {
-                    Some(glued) => glued,
-                    None => words.next().ok_or(mistake("needs a value"))?.1,
-                };
-                reading.option(option.id, bytes.get(..n + 1).unwrap_or_default(), value)?;
-                break;
-            }
-        } else {
-            return Ok(Some((place, word)));
-        }
-    }
-    Ok(None)
+    let length = bytes.iter().position(|&byte| byte == b'=')?;
+    let name = bytes.get(..length).filter(|name| name.starts_with(prefix.as_bytes()))?;
+    Some(Given { name, value: tail(word, length + 1)? })
 }
 
 fn tail(word: &'static CStr, from: usize) -> Option<&'static CStr> {
     CStr::from_bytes_with_nul(word.to_bytes_with_nul().get(from..)?).ok()
 }
 
-/// What depends on more than one option.
-fn settle(
-    reading: Reading<'static>,
-    command: Option<(usize, &'static CStr)>,
-) -> Result<Request, Mistake<'static>> {
-    let mut config = reading.config;
-    let refuse = |name: &'static str, why, valid| {
-        Err(Mistake { name: name.as_bytes(), value: None, why, valid, at: None })
-    };
-    match command {
-        None if !config.pause => {
-            return refuse("COMMAND", "missing", "drainit [OPTIONS] [--] COMMAND [ARG...]");
-        }
-        Some((_, word)) if word.is_empty() => {
-            return refuse("COMMAND", "empty", "drainit [OPTIONS] [--] COMMAND [ARG...]");
-        }
-        Some(_) if config.pause => return refuse("-P", "goes with no command", "drainit -P"),
-        Some((place, _)) => config.command = place,
-        None => {}
-    }
-    let fifth = Time::nanos(reading.grace.as_nanos() / 5);
-    let last_call = match reading.last_call {
-        None => fifth.min(Time::seconds(5)),
-        Some((_, length)) if length <= reading.grace => length,
-        Some((name, _)) => {
-            let why = "longer than the grace period";
-            return Err(Mistake {
-                name,
-                value: None,
-                why,
-                valid: "at most --grace, 25s by default",
-                at: None,
-            });
-        }
-    };
-    let policy = &mut config.policy;
-    policy.schedule = match reading.schedule {
-        None => Schedule::build(policy.signal_to, reading.grace, last_call),
-        Some((name, text)) => {
-            Schedule::parse(text, policy.signal_to).map_err(|Fault { at, why }| {
-                let valid = "[TIME/]SIGNAL[:TARGET]/TIME/.../KILL or .../forever";
-                Mistake { name, value: Some(text), why, valid, at: Some(at) }
-            })?
-        }
-    };
-    policy.leftovers = reading.leftovers.unwrap_or(match policy.signal_to {
-        _ if policy.schedule.by_hand => Leftovers::Wait,
-        Target::Main | Target::App => Leftovers::Wait,
-        Target::Group | Target::All | Target::Leaves => Leftovers::Ask,
-    });
-    if config.restart.when != When::No && policy.leftovers == Leftovers::Leave {
-        return refuse(
-            "--leftovers leave",
-            "would let two runs overlap with --restart",
-            "ask, wait",
-        );
-    }
-    Ok(if reading.explain { Request::Explain(config) } else { Request::Run(config) })
+fn one_of<T: Copy>(given: Given, names: &[(&str, T)]) -> Option<T> {
+    names.iter().find(|(name, _)| name.as_bytes() == given.bytes()).map(|(_, value)| *value)
 }
 
 fn duration(text: &[u8]) -> Read<Time> {
-    words::duration(text).ok_or(("not a duration", words::DURATIONS))
+    time::duration(text).ok_or(("not a duration", time::DURATIONS))
 }
 
-fn signal_to(text: &[u8]) -> Read<Target> {
-    let target = Target::parse(text).filter(|&target| target != Target::Leaves);
-    target.ok_or(("unknown", "group, main, app, all"))
-}
-
-fn leftovers(text: &[u8]) -> Read<Leftovers> {
-    match text {
-        b"ask" => Ok(Leftovers::Ask),
-        b"wait" => Ok(Leftovers::Wait),
-        b"leave" => Ok(Leftovers::Leave),
-        _ => Err(("unknown", "ask, wait, leave")),
-    }
-}
-
-fn when(text: &[u8]) -> Read<When> {
-    match text {
-        b"no" => Ok(When::No),
-        b"on-failure" => Ok(When::OnFailure),
-        b"always" => Ok(When::Always),
-        _ => Err(("unknown", "no, on-failure, always")),
-    }
-}
-
-fn log_format(text: &[u8]) -> Read<bool> {
-    match text {
-        b"text" => Ok(false),
-        b"json" => Ok(true),
-        _ => Err(("unknown", "text, json")),
-    }
-}
+const SIGNALS: &str = "a name with or without SIG, RTMIN+N, or 1 to 64; not CHLD, KILL or STOP";
 
 fn caught(text: &[u8]) -> Read<Signal> {
     let signal = Signal::parse(text).ok_or(("unknown signal", SIGNALS))?;
     if signal.forwardable() { Ok(signal) } else { Err(("cannot be caught or forwarded", SIGNALS)) }
-}
-
-fn stop_signals(list: &[u8]) -> Read<Signals> {
-    list.split(|&byte| byte == b',').try_fold(Signals(0), |set, name| {
-        caught(name).map(|signal| Signals(set.0 | 1 << (signal.0 - 1)))
-    })
 }
 
 fn rewrite(rule: &[u8]) -> Read<(u8, u8)> {
@@ -496,18 +633,18 @@ fn parent_death(text: &[u8]) -> Read<Signal> {
 }
 
 fn exit_code(text: &[u8]) -> Read<u8> {
-    let code = words::number(text).and_then(|code| u8::try_from(code).ok());
+    let code = number(text).and_then(|code| u8::try_from(code).ok());
     code.ok_or(("not an exit code", "0 to 255"))
 }
 
-fn verbosity(text: &[u8]) -> Read<u64> {
-    words::number(text).ok_or(("not a number", "0, 1, 2"))
+fn verbosity(given: Given) -> Read<u64> {
+    number(given.bytes()).ok_or(("not a number", "0, 1, 2"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::Line;
+    use crate::text::line::Line;
     use std::ffi::CString;
 
     /// Words live as long as the process, as argv does.
@@ -516,21 +653,32 @@ mod tests {
         words.iter().map(keep).collect()
     }
 
-    fn read(environ: &[&str], argv: &[&str]) -> Result<Request, Mistake<'static>> {
-        let argv = words(&[&["drainit"], argv].concat());
+    fn read(environ: &[&str], argv: &[&str]) -> Request {
+        read_as("drainit", environ, argv)
+    }
+
+    fn read_as(name: &str, environ: &[&str], argv: &[&str]) -> Request {
+        let argv = words(&[&[name], argv].concat());
         parse(argv.into_iter(), words(environ).into_iter())
+    }
+
+    fn refused(environ: &[&str], argv: &[&str]) -> (Refusal<'static>, Config) {
+        match read(environ, argv) {
+            Request::Refused(refusal, config) => (refusal, config),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn config(environ: &[&str], argv: &[&str]) -> Config {
         match read(environ, argv) {
-            Ok(Request::Run(config)) => config,
+            Request::Run(config) => config,
             other => panic!("{other:?}"),
         }
     }
 
     fn schedule(environ: &[&str], argv: &[&str]) -> String {
-        let mut line = Line::new();
-        config(environ, argv).policy.schedule.write(&mut line);
+        let mut line = Line::<400>::new();
+        line.put(&config(environ, argv).policy.schedule);
         String::from_utf8(line.as_bytes().to_vec()).unwrap()
     }
 
@@ -587,7 +735,7 @@ mod tests {
         assert_eq!(config.rewritten(Signal::TERM), Some(Signal(libc::SIGQUIT as u8)));
         assert_eq!(config.rewritten(Signal::HUP), Some(Signal::INT));
         assert_eq!(config.rewritten(Signal::INT), Some(Signal::INT));
-        assert_eq!(read(&[], &["-r", "USR1:0", "x"]).map(|_| ()), Ok(()));
+        assert!(matches!(read(&[], &["-r", "USR1:0", "x"]), Request::Run(_)));
         assert_eq!([0, 1, 3, 143, 255].map(|code| config.mapped(code)), [0, 1, 0, 0, 255]);
     }
 
@@ -624,14 +772,81 @@ mod tests {
             (&[], &["--restart", "always", "--leftovers", "leave", "x"], "--leftovers leave"),
             (&[], &["--termination-log=", "x"], "--termination-log"),
             (&[], &["-P", "x"], "-P"),
+            (&["DRAINIT_EXPLAIN=yes"], &["x"], "DRAINIT_EXPLAIN"),
+            (&["DRAINIT_SUCCESS_CODE=1,256"], &["x"], "DRAINIT_SUCCESS_CODE"),
             (&["DRAINIT_GRACE=soon"], &["x"], "DRAINIT_GRACE"),
             (&["DRAINIT_SCHEDULE=TERM"], &["x"], "DRAINIT_SCHEDULE"),
             (&["TINI_VERBOSITY=x"], &["x"], "TINI_VERBOSITY"),
         ] {
-            let mistake = read(environ, argv).unwrap_err();
-            assert_eq!(String::from_utf8_lossy(mistake.name), name, "{environ:?} {argv:?}");
-            assert!(!mistake.why.is_empty() && !mistake.valid.is_empty());
+            let refusal = refused(environ, argv).0;
+            assert_eq!(String::from_utf8_lossy(refusal.name), name, "{environ:?} {argv:?}");
+            assert!(!refusal.why.is_empty() && !refusal.valid.is_empty());
         }
+    }
+
+    #[test]
+    fn a_refusal_is_said_as_it_was_asked_for() {
+        let json = |environ: &[&str], argv: &[&str]| refused(environ, argv).1.json;
+        assert!(json(&["DRAINIT_LOG_FORMAT=json"], &["--nope", "x"]));
+        assert!(json(&[], &["-t", "soon", "--log-format", "json", "x"]));
+        assert!(!json(&[], &["-t", "soon", "x", "--log-format", "json"]));
+    }
+
+    #[test]
+    fn an_empty_variable_is_an_unset_one() {
+        for option in OPTIONS.iter().filter(|option| !option.variable.is_empty()) {
+            let empty = format!("{}=", option.variable);
+            assert_eq!(read(&[&empty], &["x"]), read(&[], &["x"]), "{empty}");
+        }
+    }
+
+    #[test]
+    fn what_explain_is_of() {
+        assert!(matches!(read(&[], &["--explain"]), Request::ExplainRunning(_)));
+        assert!(matches!(read(&[], &["--explain", "x"]), Request::Explain(_)));
+        assert!(matches!(read(&["DRAINIT_EXPLAIN=1"], &["--", "x"]), Request::Explain(_)));
+        assert!(matches!(read(&["DRAINIT_EXPLAIN=0"], &["x"]), Request::Run(_)));
+        assert!(matches!(read(&[], &["-P"]), Request::Pause(_)));
+    }
+
+    #[test]
+    fn in_place_of_another_init() {
+        for (name, target, leftovers) in [
+            ("drainit", Target::Group, Leftovers::Ask),
+            ("/sbin/docker-init", Target::Main, Leftovers::Ask),
+            ("tini", Target::Main, Leftovers::Ask),
+            ("/usr/bin/dumb-init", Target::Group, Leftovers::Ask),
+            ("my-tini", Target::Group, Leftovers::Ask),
+        ] {
+            let Request::Run(config) = read_as(name, &[], &["x"]) else { panic!("{name}") };
+            assert_eq!(
+                (config.policy.signal_to, config.policy.leftovers),
+                (target, leftovers),
+                "{name}"
+            );
+        }
+        let told = read_as("tini", &["DRAINIT_SIGNAL_TO=app"], &["-g", "x"]);
+        assert!(matches!(told, Request::Run(config) if config.policy.signal_to == Target::Group));
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_named() {
+        let unknown = |environ: &[&str]| {
+            let name = |(name, nearest)| format!("{} {nearest}", String::from_utf8_lossy(name));
+            unknown_variables(words(environ).into_iter()).map(name).collect::<Vec<_>>()
+        };
+        assert_eq!(unknown(&["DRAINIT_SIGNALTO=app"]), ["DRAINIT_SIGNALTO DRAINIT_SIGNAL_TO"]);
+        assert_eq!(unknown(&["DRAINIT_GRACE_PERIOD=1"]), ["DRAINIT_GRACE_PERIOD DRAINIT_GRACE"]);
+        let services =
+            ["DRAINIT_SERVICE_HOST=x", "DRAINIT_PORT_80_TCP=x", "DRAINIT_SERVICE_PORT=1"];
+        assert!(unknown(&services).is_empty());
+        assert!(unknown(&["DRAINIT_GRACE=1", "HOME=/", "DRAINIT"]).is_empty());
+        let long = format!("DRAINIT_{}=1", "X".repeat(100));
+        assert_eq!(unknown(&[&long]).len(), 1);
+        assert_eq!(
+            (distance(b"kitten", b"sitting"), distance(b"", b"abc"), distance(b"abc", b"")),
+            (3, 3, 3)
+        );
     }
 
     #[test]

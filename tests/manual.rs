@@ -1,6 +1,15 @@
 //! drainit.1 and `--help` say the same: no option, default, variable or exit code
 //! is in one of them alone.
 
+// A test that cannot go on panics.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
 use std::collections::BTreeSet;
 use std::process::Command;
 

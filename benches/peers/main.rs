@@ -5,6 +5,15 @@
 //! `-- --check` measures only what noise cannot move and fails above the bars.
 //! Needs root (PID namespaces), a C compiler, strace, and the peers.
 
+// A test that cannot go on panics.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
 mod measure;
 mod process;
 mod render;

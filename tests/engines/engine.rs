@@ -58,6 +58,7 @@ impl Test {
     fn on(shared: &Mutex<Option<Arc<Engine>>>, start: fn() -> Engine) -> Test {
         // A static is never dropped, and libtest has no last word for a binary.
         static AT_EXIT: Once = Once::new();
+        // SAFETY: a function that takes and returns nothing.
         AT_EXIT.call_once(|| assert_eq!(unsafe { libc::atexit(end_engines) }, 0));
         let engine = shared
             .lock()

@@ -4,6 +4,15 @@
 //! Needs root and, from Debian 12: docker.io podman runc busybox-static
 //! docker-compose jq, and the software of the incidents.
 
+// A test that cannot go on panics.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
 mod docker;
 mod engine;
 mod examples;

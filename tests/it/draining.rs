@@ -327,7 +327,7 @@ fn whoever_was_never_asked_gets_a_last_call_before_the_deadline() {
 fn the_last_call_is_for_leaves_only() {
     // The shell above the cut batch lives to clean up behind it.
     let batch = "orphan {
-        POSIX::setsid();
+        setpgrp;
         POSIX::sigprocmask(POSIX::SIG_SETMASK(), POSIX::SigSet->new);
         exec 'sh', '-c', 'exec 2>/dev/null; echo worker ready; sleep 1000; echo cleaned up';
     };";

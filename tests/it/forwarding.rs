@@ -37,7 +37,9 @@ fn every_signal_that_can_be_caught_arrives_once() {
         let arrived = end.out[1..].iter().filter(|line| *line != "main 18");
         let sent = catchable().into_iter().filter(|n| *n != 18).map(|n| format!("main {n}"));
         assert!(arrived.cloned().eq(sent), "{end:?}");
-        assert!(end.said.is_empty(), "{end:?}");
+        // SIGQUIT may be the STOPSIGNAL of an image.
+        let hint = |line: &String| line.contains("passed SIGQUIT on, and no stop began");
+        assert!(end.said.iter().all(hint) && end.said.len() <= 1, "{end:?}");
     }
 }
 

@@ -153,6 +153,7 @@ fn a_file_that_is_replaced_while_it_runs_is_tried_again() {
     run.says("cannot find");
     write("#!/bin/sh\necho second; exit 5\n");
     run.hears("second");
+    run.says("run 3 failed: it exited with 5");
     run.signal(libc::SIGTERM);
     assert_eq!(run.ends().code, 5);
 }

@@ -1,35 +1,41 @@
 //! Who is signalled when, as one list: built from the options, or read from
 //! `--schedule`. Pure.
 
-use crate::line::Line;
-use crate::signals::Signal;
-use crate::time::Time;
-use crate::words;
+use crate::text::line::{Line, Put};
+use crate::text::signal::Signal;
+use crate::text::time::{Time, duration};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
     /// The main child alone.
     Main,
-    /// The main child and, where it is a shell, what that is running, down
-    /// through nested shells.
+    /// The application: the main child; below a relay, what it runs.
     App,
     /// The main child's process group.
     Group,
     /// Every descendant.
     All,
-    /// Descendants without children that have not been asked: the shell above
-    /// a cut job then still runs its clean-up.
+    /// The top of everything that was not asked, through relays.
+    Tops,
+    /// Descendants without children that have not had SIGTERM: the shell above a cut
+    /// job then still runs its clean-up.
     Leaves,
 }
 
 impl Target {
-    pub const NAMES: [(&'static str, Target); 5] = [
+    pub const NAMES: [(&'static str, Target); 6] = [
         ("group", Target::Group),
         ("main", Target::Main),
         ("app", Target::App),
         ("all", Target::All),
+        ("tops", Target::Tops),
         ("leaves", Target::Leaves),
     ];
+
+    /// Whether it can be a signal's, and not only a schedule's.
+    pub fn may_be_told(self) -> bool {
+        !matches!(self, Target::Tops | Target::Leaves)
+    }
 
     pub fn parse(text: &[u8]) -> Option<Target> {
         Target::NAMES.iter().find(|(name, _)| name.as_bytes() == text).map(|(_, target)| *target)
@@ -43,9 +49,10 @@ impl Target {
     pub fn meaning(self) -> &'static str {
         match self {
             Target::Main => "the main child",
-            Target::App => "the main child and, if it is a shell, to what that is running",
+            Target::App => "the application (the main child; below a relay, what it runs)",
             Target::Group => "the main child's process group",
             Target::All => "every descendant",
+            Target::Tops => "the top of everything left that was not asked",
             Target::Leaves => "each process without children that has not had SIGTERM",
         }
     }
@@ -84,20 +91,35 @@ impl Schedule {
         Schedule { steps: [never; Schedule::MOST], length: 0, by_hand }
     }
 
-    /// The list that the options stand for. The last call asks every leaf that
-    /// has not been asked, in every mode; whoever stands above one is left to act
-    /// on its end.
+    /// The list that the options stand for. The last call asks who has not been
+    /// asked, in every mode; whoever stands above one is left to act on its end.
     pub fn build(signal_to: Target, grace: Time, last_call: Time) -> Schedule {
         let mut schedule = Schedule::empty(false);
         schedule.add(Step { at: Time::ZERO, signal: None, target: signal_to });
-        if grace != Time::NEVER {
-            if last_call > Time::ZERO {
-                let at = grace - last_call;
-                schedule.add(Step { at, signal: Some(Signal::TERM), target: Target::Leaves });
-            }
-            schedule.add(Step { at: grace, signal: Some(Signal::KILL), target: Target::All });
+        if grace == Time::NEVER {
+            return schedule;
         }
+        let term =
+            |before: Time, target| Step { at: grace - before, signal: Some(Signal::TERM), target };
+        match signal_to {
+            _ if last_call == Time::ZERO => {}
+            // Jobs: their tops first, and at half of what is then left the rest.
+            Target::Main | Target::App => {
+                schedule.add(term(last_call, Target::Tops));
+                schedule.add(term(Time::nanos(last_call.as_nanos() / 2), Target::Leaves));
+            }
+            Target::Group | Target::All | Target::Tops | Target::Leaves => {
+                schedule.add(term(last_call, Target::Leaves));
+            }
+        }
+        schedule.add(Step { at: grace, signal: Some(Signal::KILL), target: Target::All });
         schedule
+    }
+
+    /// The first of our own signals: where nobody is told any more to begin with.
+    pub fn last_call(&self) -> Option<Time> {
+        let is_it = |step: &&Step| matches!(step.target, Target::Tops | Target::Leaves);
+        self.steps().iter().find(is_it).map(|step| step.at)
     }
 
     /// `[TIME/]SIGNAL[:TARGET]/TIME/.../KILL` or `.../forever`, the notation of
@@ -119,7 +141,7 @@ impl Schedule {
                 if after_time {
                     return fault("two times in a row");
                 }
-                match words::duration(item).and_then(|length| clock.checked_add(length)) {
+                match duration(item).and_then(|length| clock.checked_add(length)) {
                     Some(sum) => clock = sum,
                     None => return fault("not a time; valid: 20, 20s, 1m30s, 500ms"),
                 }
@@ -152,7 +174,10 @@ impl Schedule {
             Some(target) => match Target::parse(target) {
                 Some(target) => target,
                 None => {
-                    return fault(name.len() + 1, "unknown target (main, app, group, all, leaves)");
+                    return fault(
+                        name.len() + 1,
+                        "unknown target (main, app, group, all, tops, leaves)",
+                    );
                 }
             },
             None if signal == Signal::KILL => Target::All,
@@ -189,21 +214,22 @@ impl Schedule {
     pub fn grace(&self) -> Option<Time> {
         self.steps().last().filter(|last| last.signal == Some(Signal::KILL)).map(|last| last.at)
     }
+}
 
-    /// In its own notation.
-    pub fn write(&self, line: &mut Line) {
+/// In its own notation.
+impl Put for &Schedule {
+    fn put_on<const N: usize>(self, line: &mut Line<N>) {
         let mut clock = Time::ZERO;
         for (n, step) in self.steps().iter().enumerate() {
-            line.text(if n == 0 { "" } else { "/" });
+            line.put(if n == 0 { "" } else { "/" });
             if step.at > clock {
-                line.duration(step.at - clock).text("/");
+                line.put(step.at - clock).put("/");
                 clock = step.at;
             }
-            step.signal.unwrap_or(Signal::TERM).write_short(line);
-            line.text(":").text(step.target.name());
+            line.put(step.signal.unwrap_or(Signal::TERM).short()).put(":").put(step.target.name());
         }
         if self.grace().is_none() {
-            line.text(if self.steps().is_empty() { "forever" } else { "/forever" });
+            line.put(if self.steps().is_empty() { "forever" } else { "/forever" });
         }
     }
 }
@@ -217,8 +243,8 @@ mod tests {
     }
 
     fn written(schedule: &Schedule) -> String {
-        let mut line = Line::new();
-        schedule.write(&mut line);
+        let mut line = Line::<400>::new();
+        line.put(schedule);
         String::from_utf8(line.as_bytes().to_vec()).unwrap()
     }
 
@@ -226,8 +252,18 @@ mod tests {
     fn what_the_options_build() {
         for (target, grace, last_call, text) in [
             (Target::Group, seconds(25), seconds(5), "TERM:group/20s/TERM:leaves/5s/KILL:all"),
-            (Target::App, seconds(25), seconds(5), "TERM:app/20s/TERM:leaves/5s/KILL:all"),
-            (Target::Main, seconds(3), seconds(3), "TERM:main/TERM:leaves/3s/KILL:all"),
+            (
+                Target::App,
+                seconds(25),
+                seconds(5),
+                "TERM:app/20s/TERM:tops/2s500ms/TERM:leaves/2s500ms/KILL:all",
+            ),
+            (
+                Target::Main,
+                seconds(3),
+                seconds(3),
+                "TERM:main/TERM:tops/1s500ms/TERM:leaves/1s500ms/KILL:all",
+            ),
             (Target::All, Time::ZERO, Time::ZERO, "TERM:all/KILL:all"),
             (Target::Group, Time::NEVER, seconds(5), "TERM:group/forever"),
         ] {

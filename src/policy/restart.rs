@@ -1,7 +1,8 @@
 //! The policy of `--restart`: whether a run that is over is followed by another,
 //! and when. Pure and total. It knows nothing of how a run is drained.
 
-use crate::time::Time;
+use crate::text::status::WaitStatus;
+use crate::text::time::Time;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum When {
@@ -24,7 +25,7 @@ pub struct Policy {
 pub struct History {
     pub runs: u64,
     pub failures: u64,
-    in_a_row: u64,
+    pub in_a_row: u64,
     pub longest_pause: Time,
     last_pause: Time,
 }
@@ -34,7 +35,19 @@ pub struct History {
 pub struct Run {
     pub started: Time,
     pub ended: Time,
-    pub success: bool,
+    pub end: End,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    Success,
+    Failure(WaitStatus),
+    /// The command could not be started, with this exit code: a failure.
+    NotStarted(u8),
+    /// It was told to end, and has not failed: there is no further run.
+    Stopped,
+    /// Somebody of it is alive still: never two at once.
+    LeftSomebody,
 }
 
 pub const FIRST_PAUSE: Time = Time::seconds(1);
@@ -48,14 +61,18 @@ impl Policy {
     /// The history with this run in it, and when the next one starts, if it does.
     pub fn after(&self, history: History, run: Run) -> (History, Option<Time>) {
         let mut now = History { runs: history.runs + 1, ..history };
-        if run.success {
-            (now.in_a_row, now.last_pause) = (0, Time::ZERO);
-            let again = self.when == When::Always;
-            let start = (run.started + self.delay).max(run.ended);
-            if again {
-                now.longest_pause = now.longest_pause.max(start - run.ended);
+        match run.end {
+            End::Stopped | End::LeftSomebody => return (now, None),
+            End::Success => {
+                (now.in_a_row, now.last_pause) = (0, Time::ZERO);
+                let again = self.when == When::Always;
+                let start = (run.started + self.delay).max(run.ended);
+                if again {
+                    now.longest_pause = now.longest_pause.max(start - run.ended);
+                }
+                return (now, again.then_some(start));
             }
-            return (now, again.then_some(start));
+            End::Failure(_) | End::NotStarted(_) => {}
         }
         now.failures += 1;
         now.in_a_row += 1;
@@ -84,12 +101,14 @@ mod tests {
     }
 
     /// Runs of one kind until `end`: starts, and the pauses between them.
-    fn simulate(policy: &Policy, length: Time, success: bool, end: Time) -> Vec<Time> {
+    const FAILED: End = End::Failure(WaitStatus(1 << 8));
+
+    fn simulate(policy: &Policy, length: Time, run_end: End, end: Time) -> Vec<Time> {
         let mut history = History::default();
         let mut now = Time::ZERO;
         let mut pauses = vec![];
         while now < end {
-            let run = Run { started: now, ended: now + length, success };
+            let run = Run { started: now, ended: now + length, end: run_end };
             let (after, next) = policy.after(history, run);
             history = after;
             let Some(next) = next else { break };
@@ -101,15 +120,15 @@ mod tests {
 
     #[test]
     fn a_success_starts_again_at_once_and_not_more_often_than_the_delay() {
-        let pauses = simulate(&always(), Time::millis(100), true, Time::seconds(10));
+        let pauses = simulate(&always(), Time::millis(100), End::Success, Time::seconds(10));
         assert_eq!((pauses.len(), pauses.iter().max()), (100, Some(&Time::ZERO)));
-        let pauses = simulate(&always(), Time::millis(30), true, Time::seconds(10));
+        let pauses = simulate(&always(), Time::millis(30), End::Success, Time::seconds(10));
         assert_eq!((pauses.len(), pauses.iter().max()), (100, Some(&(Time::millis(70)))));
     }
 
     #[test]
     fn failures_back_off_to_a_minute() {
-        let pauses = simulate(&always(), MILLI, false, Time::seconds(300));
+        let pauses = simulate(&always(), MILLI, FAILED, Time::seconds(300));
         let seconds: Vec<_> = pauses.iter().map(|pause| pause.as_seconds()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
     }
@@ -118,8 +137,8 @@ mod tests {
     fn a_day_of_each() {
         let day = Time::seconds(24 * 3600);
         let start = std::time::Instant::now();
-        let well = simulate(&always(), Time::millis(100), true, day).len();
-        let badly = simulate(&always(), MILLI, false, day).len();
+        let well = simulate(&always(), Time::millis(100), End::Success, day).len();
+        let badly = simulate(&always(), MILLI, FAILED, day).len();
         println!(
             "24 h in {:?}: {well} starts of a job of 100 ms that exits 0, {badly} of one that fails at once",
             start.elapsed()
@@ -127,41 +146,59 @@ mod tests {
         assert_eq!((well, badly), (864_000, 1_445));
     }
 
-    /// Every sequence of short and long, good and bad runs.
+    /// Every sequence of runs, short and long, of every end.
     #[test]
     fn every_sequence_of_runs() {
-        let kinds = [(MILLI, true), (LONG_RUN, true), (MILLI, false), (LONG_RUN, false)];
+        let ends = [End::Success, FAILED, End::NotStarted(127), End::Stopped, End::LeftSomebody];
+        let kinds: Vec<_> = ends.iter().flat_map(|end| [(MILLI, *end), (LONG_RUN, *end)]).collect();
+        let mut count = 0;
         for when in [When::No, When::OnFailure, When::Always] {
             for limit in [None, Some(1), Some(3)] {
                 let policy = Policy { when, limit, ..Policy::OFF };
-                for sequence in 0..4_u32.pow(8) {
-                    let mut history = History::default();
-                    let mut now = Time::ZERO;
-                    for place in 0..8 {
-                        let (length, success) = kinds[(sequence >> (2 * place)) as usize % 4];
-                        let run = Run { started: now, ended: now + length, success };
-                        let (after, next) = policy.after(history, run);
-                        let again = match when {
-                            When::No => false,
-                            When::OnFailure => !success,
-                            When::Always => true,
-                        } && (success
-                            || limit.is_none_or(|limit| after.in_a_row < limit));
-                        assert_eq!(next.is_some(), again);
-                        assert_eq!(after.in_a_row, if success { 0 } else { history.in_a_row + 1 });
-                        let Some(next) = next else { break };
-                        let pause = next - run.ended;
-                        assert!(next >= run.ended && pause <= LONGEST_PAUSE);
-                        if success {
-                            assert!(pause <= policy.delay && next - run.started >= policy.delay);
-                        } else {
-                            assert!(pause >= FIRST_PAUSE && pause <= after.longest_pause);
-                            assert!(length < LONG_RUN || pause == FIRST_PAUSE);
-                        }
-                        (history, now) = (after, next);
-                    }
-                }
+                walk(&policy, &kinds, History::default(), Time::ZERO, 6, &mut count);
             }
+        }
+        println!("{count} sequences");
+    }
+
+    fn walk(
+        policy: &Policy,
+        kinds: &[(Time, End)],
+        history: History,
+        now: Time,
+        depth: u32,
+        count: &mut u64,
+    ) {
+        *count += 1;
+        if depth == 0 {
+            return;
+        }
+        for &(length, end) in kinds {
+            let run = Run { started: now, ended: now + length, end };
+            let (after, next) = policy.after(history, run);
+            let success = end == End::Success;
+            let failure = matches!(end, End::Failure(_) | End::NotStarted(_));
+            let again = match policy.when {
+                When::No => false,
+                When::OnFailure => failure,
+                When::Always => success || failure,
+            } && (success || policy.limit.is_none_or(|limit| after.in_a_row < limit));
+            assert_eq!(next.is_some(), again);
+            assert_eq!(after.runs, history.runs + 1);
+            assert_eq!(after.failures, history.failures + u64::from(failure));
+            if success || failure {
+                assert_eq!(after.in_a_row, if success { 0 } else { history.in_a_row + 1 });
+            }
+            let Some(next) = next else { continue };
+            let pause = next - run.ended;
+            assert!(next >= run.ended && pause <= LONGEST_PAUSE && pause <= after.longest_pause);
+            if success {
+                assert!(pause <= policy.delay && next - run.started >= policy.delay);
+            } else {
+                assert!(pause >= FIRST_PAUSE);
+                assert!(length < LONG_RUN || pause == FIRST_PAUSE);
+            }
+            walk(policy, kinds, after, next, depth - 1, count);
         }
     }
 }

@@ -1,20 +1,38 @@
 //! Whether the kernel's out-of-memory killer was here.
 
 use std::ffi::CStr;
+use std::os::fd::OwnedFd;
 
-use crate::sys;
-use crate::words::number;
+use super::file;
+use crate::text::number::number;
 
 /// Where a container sees its own cgroup: version 2, then version 1.
 const COUNTS: [&CStr; 2] =
     [c"/sys/fs/cgroup/memory.events", c"/sys/fs/cgroup/memory/memory.oom_control"];
 
-/// How many processes of this cgroup the OOM killer has ended so far: the line
+/// How many processes of this cgroup the OOM killer has ended: the line
 /// `oom_kill N` (Documentation/admin-guide/cgroup-v2.rst; since Linux 4.13).
-pub fn oom_kills() -> Option<u64> {
-    let file = COUNTS.iter().find_map(|path| sys::open(path, libc::O_RDONLY).ok())?;
-    let mut buffer = [0; 512];
-    parse(sys::read(&file, &mut buffer).ok()?)
+pub struct OomKills {
+    /// Kept open: one call at the end of a run.
+    file: OwnedFd,
+    pub before: u64,
+}
+
+impl OomKills {
+    /// Counts from now on.
+    pub fn watch() -> Option<OomKills> {
+        let file = COUNTS.iter().find_map(|path| file::open(path, libc::O_RDONLY).ok())?;
+        let before = count(&file)?;
+        Some(OomKills { file, before })
+    }
+
+    pub fn now(&self) -> Option<u64> {
+        count(&self.file)
+    }
+}
+
+fn count(file: &OwnedFd) -> Option<u64> {
+    parse(file::read(file, &mut [0; 512]).ok()?)
 }
 
 fn parse(counts: &[u8]) -> Option<u64> {

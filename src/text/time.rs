@@ -1,15 +1,78 @@
-//! Numbers and durations as people type them. Pure.
+//! Lengths and instants, and durations as people type them. Pure: what reads a
+//! clock is `kernel::clock`.
 
-use crate::time::Time;
+use std::ops::{Add, Sub};
 
-/// Digits and nothing else.
-pub fn number(text: &[u8]) -> Option<u64> {
-    let digit = |&byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
-    let add = |sum: u64, digit: u64| sum.checked_mul(10)?.checked_add(digit);
-    let mut digits = text.iter();
-    let first = digit(digits.next()?)?;
-    digits.try_fold(first, |sum, byte| add(sum, digit(byte)?))
+use super::number::number;
+
+/// Nanoseconds: a length, or an instant since the machine started. Sums stop at
+/// the ends, so that [`Time::NEVER`] (584 years) stays never, and nothing
+/// overflows; std's Duration panics there, and what can panic links 250 kB.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Time(u64);
+
+impl Time {
+    pub const ZERO: Time = Time(0);
+    pub const NEVER: Time = Time(u64::MAX);
+
+    pub const fn millis(millis: u64) -> Time {
+        Time(millis.saturating_mul(1_000_000))
+    }
+
+    pub const fn seconds(seconds: u64) -> Time {
+        Time(seconds.saturating_mul(1_000_000_000))
+    }
+
+    pub const fn nanos(nanos: u64) -> Time {
+        Time(nanos)
+    }
+
+    pub const fn times(self, factor: u64) -> Time {
+        Time(self.0.saturating_mul(factor))
+    }
+
+    /// None where that is 584 years or more.
+    pub fn checked_add(self, other: Time) -> Option<Time> {
+        self.0.checked_add(other.0).map(Time).filter(|&sum| sum != Time::NEVER)
+    }
+
+    /// Without what is shorter than a second, from one second on: for people.
+    pub const fn whole_seconds(self) -> Time {
+        let seconds = Time::seconds(self.as_seconds());
+        if self.0 < Time::seconds(1).0 { self } else { seconds }
+    }
+
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    pub const fn as_seconds(self) -> u64 {
+        self.0 / 1_000_000_000
+    }
 }
+
+impl Add for Time {
+    type Output = Time;
+
+    fn add(self, other: Time) -> Time {
+        Time(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Time {
+    type Output = Time;
+
+    fn sub(self, other: Time) -> Time {
+        Time(self.0.saturating_sub(other.0))
+    }
+}
+
+/// What a duration may look like, for the error line.
+pub const DURATIONS: &str = "25, 25s, 1m30s, 500ms, 0, infinity";
 
 /// `25` (seconds), `25s`, `1m30s`, `500ms`, `2h`, `0`, and `infinity` as
 /// [`Time::NEVER`]. By hand: humantime has no bare number and no infinity,
@@ -40,9 +103,6 @@ pub fn duration(text: &[u8]) -> Option<Time> {
     }
     (!text.is_empty()).then_some(sum)
 }
-
-/// What a duration may look like, for the error line.
-pub const DURATIONS: &str = "25, 25s, 1m30s, 500ms, 0, infinity";
 
 fn millis(count: u64, unit: u64) -> Option<Time> {
     let nanos = count.checked_mul(unit)?.checked_mul(1_000_000)?;

@@ -1,19 +1,10 @@
-//! Signals as numbers and names, the signal state that we were given, and
-//! waiting for the next one. What is sent is `send`'s affair.
-//!
-//! They are received by sigtimedwait on a blocked set: no handler, so that an
-//! inherited ignore stays one (exec resets what is handled, not what is
-//! ignored) and nothing runs between two instructions; no pipe, so that
-//! real-time signals stay queued and no descriptor of ours exists.
+//! Signals as numbers and names. Pure; receiving them is `kernel::signals`,
+//! sending `kernel::kill`.
 
-use nix::errno::Errno;
-use nix::unistd::{Pid, getppid};
 use signal_hook::low_level::signal_name;
 
-use crate::line::Line;
-use crate::time::Time;
-use crate::words::number;
-use crate::{send, sys};
+use super::line::{Line, Put};
+use super::number::number;
 
 /// A signal's number, 1 to 64.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +26,10 @@ impl Signal {
     pub const TTOU: Signal = Signal(libc::SIGTTOU as u8);
     pub const STOP: Signal = Signal(libc::SIGSTOP as u8);
     pub const LAST: u8 = 64;
+    /// What images have for a STOPSIGNAL beside TERM and INT: nginx and php-fpm
+    /// QUIT, httpd WINCH, systemd RTMIN+3 and PWR.
+    pub const STOPSIGNALS: [Signal; 4] =
+        [Signal::QUIT, Signal(libc::SIGWINCH as u8), Signal(libc::SIGPWR as u8), Signal(37)];
 
     /// `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`; in any case of letters.
     pub fn parse(text: &[u8]) -> Option<Signal> {
@@ -81,21 +76,10 @@ impl Signal {
             .and_then(|name| name.strip_prefix("SIG"))
     }
 
-    /// `SIGTERM`, `SIGRTMIN+3`.
-    pub fn write(self, line: &mut Line) {
-        self.write_short(line.text("SIG"));
-    }
-
     /// As options and schedules take it: `TERM`, `RTMIN+3`; the bare number
     /// where the C library has no name for it (32, 33).
-    pub fn write_short(self, line: &mut Line) {
-        let low = libc::SIGRTMIN() as u8;
-        match self.standard_name() {
-            Some(name) => line.text(name),
-            None if self.0 == low => line.text("RTMIN"),
-            None if self.0 > low => line.text("RTMIN+").number((self.0 - low).into()),
-            None => line.number(self.0.into()),
-        };
+    pub fn short(self) -> Short {
+        Short(self)
     }
 
     /// Whether it can be caught, and so forwarded. SIGCHLD is about our own
@@ -105,75 +89,65 @@ impl Signal {
     }
 }
 
+/// `SIGTERM`, `SIGRTMIN+3`.
+impl Put for Signal {
+    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+        line.put("SIG").put(self.short());
+    }
+}
+
+/// A signal's name without SIG.
+pub struct Short(Signal);
+
+impl Put for Short {
+    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+        let (signal, low) = (self.0, libc::SIGRTMIN() as u8);
+        match signal.standard_name() {
+            Some(name) => line.put(name),
+            None if signal.0 == low => line.put("RTMIN"),
+            None if signal.0 > low => line.put("RTMIN+").put(signal.0 - low),
+            None => line.put(signal.0),
+        };
+    }
+}
+
+/// A set of signals, signal n at bit n-1: the kernel's own form of it, in masks
+/// and in /proc/PID/status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Signals(pub u64);
+
+impl Signals {
+    pub const NONE: Signals = Signals(0);
+    pub const ALL: Signals = Signals(u64::MAX);
+
+    /// What is no signal is in no set.
+    pub const fn of(signal: Signal) -> Signals {
+        match 1_u64.checked_shl((signal.0 as u32).wrapping_sub(1)) {
+            Some(bit) => Signals(bit),
+            None => Signals::NONE,
+        }
+    }
+
+    pub const fn and(self, signal: Signal) -> Signals {
+        Signals(self.0 | Signals::of(signal).0)
+    }
+
+    pub const fn without(self, signal: Signal) -> Signals {
+        Signals(self.0 & !Signals::of(signal).0)
+    }
+
+    pub const fn holds(self, signal: Signal) -> bool {
+        self.0 & Signals::of(signal).0 != 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Signal> {
+        (1..=Signal::LAST).map(Signal).filter(move |signal| self.holds(*signal))
+    }
+}
+
 fn strip<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (head, rest) = text.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(rest)
-}
-
-/// The signal state that we were given and that the main child gets back. All
-/// other dispositions we leave alone, and so they are inherited.
-#[derive(Clone, Copy)]
-pub struct Inherited {
-    mask: sys::Mask,
-    ignored_sigchld: bool,
-}
-
-/// Blocks every signal: from here on none is lost, each waits to be taken. A
-/// fault of our own still ends us, for the kernel unblocks what it forces.
-pub fn block() -> Inherited {
-    let mask = sys::set_mask(sys::Mask::MAX);
-    // With SIGCHLD ignored the kernel reaps our children itself and every
-    // status is lost (tini and catatonit then wait for ever).
-    Inherited { mask, ignored_sigchld: sys::ignore_sigchld(false) }
-}
-
-/// Has the kernel send us `signal` when our parent dies.
-pub fn on_parent_death(signal: Option<Signal>) {
-    let Some(signal) = signal else { return };
-    let parent = getppid();
-    let Ok(number) = i32::from(signal.0).try_into() else { return };
-    let set = nix::sys::prctl::set_pdeathsig(Some(number));
-    // It may have died just before.
-    if set.is_ok() && getppid() != parent {
-        send::to_ourselves(signal);
-    }
-}
-
-impl Inherited {
-    /// In the main child, between fork and exec.
-    pub fn restore(self) {
-        if self.ignored_sigchld {
-            sys::ignore_sigchld(true);
-        }
-        sys::set_mask(self.mask);
-    }
-}
-
-/// Lets a pending signal do to us what it does by default, and returns once we
-/// are continued, or at once where the kernel does not let it stop us.
-pub fn undergo(signal: Signal) {
-    sys::set_mask(!(1 << (signal.0 - 1)));
-    sys::set_mask(sys::Mask::MAX);
-}
-
-#[derive(Clone, Copy)]
-pub enum Wake {
-    /// A signal, and the process that it came from or, for SIGCHLD, is about.
-    Signal(Signal, Pid),
-    Deadline,
-}
-
-/// Waits for the next signal, or until `deadline` on `sys::now`'s clock; without
-/// one, for as long as it takes and without a wake-up in between.
-pub fn wait(deadline: Option<Time>) -> Wake {
-    loop {
-        match sys::take_signal(deadline.map(|at| at - sys::now())) {
-            Ok((signal, pid)) => return Wake::Signal(Signal(signal as u8), pid),
-            Err(Errno::EAGAIN) => return Wake::Deadline,
-            // EINTR: stopped and continued meanwhile (signal(7)).
-            Err(_) => {}
-        }
-    }
 }
 
 #[cfg(test)]
@@ -181,8 +155,8 @@ mod tests {
     use super::*;
 
     fn name(signal: Signal) -> String {
-        let mut line = Line::new();
-        signal.write(&mut line);
+        let mut line = Line::<16>::new();
+        line.put(signal);
         String::from_utf8(line.as_bytes().to_vec()).unwrap()
     }
 

@@ -7,16 +7,16 @@
 //! from the schedule's last step alone; nothing is sent to a main child that
 //! is gone.
 
-use crate::schedule::{Schedule, Target};
-use crate::signals::Signal;
-use crate::time::Time;
+use super::schedule::{Schedule, Target};
+use crate::text::signal::Signal;
+use crate::text::time::Time;
 
 /// What happens to the stragglers once the main child is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leftovers {
     /// SIGTERM to each, then wait.
     Ask,
-    /// They finish by themselves; the schedule goes on.
+    /// Helpers are asked, jobs finish by themselves; the schedule goes on.
     Wait,
     /// Exit at once, as tini does.
     Leave,
@@ -36,8 +36,9 @@ pub enum State {
     Running,
     /// It was asked to stop, by `came`, and lives.
     Stopping { since: Time, next: usize, came: Signal },
-    /// It is gone and stragglers are left.
-    Draining { since: Time, next: usize },
+    /// It is gone and stragglers are left. `helpers` are yet to be asked: what else
+    /// the application was made of may not be gone.
+    Draining { since: Time, next: usize, helpers: bool },
     /// The last step is done: what is left must be dying. Until then the
     /// kernel gets time for it, for a process in uninterruptible sleep cannot.
     Killed { until: Time },
@@ -49,6 +50,8 @@ pub enum State {
 pub enum Event {
     /// The main child was reaped, others are left.
     MainGone,
+    /// Nobody is left of the application, the main child neither.
+    ApplicationGone,
     /// No child is left, the main child neither.
     Childless,
     /// A signal of `--stop-signal`, after `--rewrite`.
@@ -65,6 +68,8 @@ pub enum Action {
     Send(Signal, Target),
     /// SIGTERM to every straggler that has not been asked.
     Ask,
+    /// SIGTERM to every helper that has not been asked.
+    AskHelpers,
     /// SIGKILL to whoever is left.
     Kill,
 }
@@ -79,13 +84,14 @@ impl Policy {
             (Running, Stop(came)) => (Stopping { since: now, next: 0, came }, Nothing),
             (Running, Other(signal)) => (Running, Send(signal, self.signal_to)),
             (Running, MainGone) => self.main_gone(now, 0),
-            (Running, Time) => (Running, Nothing),
+            (Running, ApplicationGone | Time) => (Running, Nothing),
 
             // A second stop signal, forwarded like the first; the clock stands.
             // With a schedule by hand only the schedule speaks.
             (Stopping { .. } | Draining { .. }, Stop(_)) if self.schedule.by_hand => {
                 (state, Nothing)
             }
+            (Stopping { .. }, ApplicationGone) => (state, Nothing),
             (Stopping { .. }, Stop(signal) | Other(signal)) => {
                 (state, Send(signal, self.signal_to))
             }
@@ -95,27 +101,33 @@ impl Policy {
             }
 
             (Draining { .. }, Stop(signal) | Other(signal)) => (state, self.for_stragglers(signal)),
-            (Draining { since, next }, Time) => {
-                self.due(state, since, next, None, now, |next| Draining { since, next })
+            (Draining { since, next, helpers }, Time) => {
+                let advance = |next| Draining { since, next, helpers };
+                self.due(state, since, next, None, now, advance)
+            }
+            (Draining { since, next, helpers: true }, ApplicationGone) => {
+                (Draining { since, next, helpers: false }, AskHelpers)
             }
             // It can go but once.
-            (Draining { .. }, MainGone) => (state, Nothing),
+            (Draining { .. }, MainGone | ApplicationGone) => (state, Nothing),
 
             // Who is dying needs no signal.
-            (Killed { .. }, MainGone | Stop(_) | Other(_)) => (state, Nothing),
+            (Killed { .. }, MainGone | ApplicationGone | Stop(_) | Other(_)) => (state, Nothing),
             (Killed { until }, Time) => (if now < until { state } else { Over }, Nothing),
 
             (Running | Stopping { .. } | Draining { .. } | Killed { .. }, Childless) => {
                 (Over, Nothing)
             }
-            (Over, MainGone | Childless | Stop(_) | Other(_) | Time) => (Over, Nothing),
+            (Over, MainGone | ApplicationGone | Childless | Stop(_) | Other(_) | Time) => {
+                (Over, Nothing)
+            }
         }
     }
 
     /// When to come back with [`Event::Time`], if nothing happens before.
     pub fn deadline(&self, state: State) -> Option<Time> {
         match state {
-            State::Stopping { since, next, .. } | State::Draining { since, next } => {
+            State::Stopping { since, next, .. } | State::Draining { since, next, .. } => {
                 self.schedule.steps().get(next).map(|step| since + step.at)
             }
             State::Killed { until } => Some(until),
@@ -124,9 +136,12 @@ impl Policy {
     }
 
     fn main_gone(&self, since: Time, next: usize) -> (State, Action) {
+        // With a schedule by hand only the schedule speaks.
+        let helpers = self.leftovers == Leftovers::Wait && !self.schedule.by_hand;
+        let draining = State::Draining { since, next, helpers };
         match self.leftovers {
-            Leftovers::Ask => (State::Draining { since, next }, Action::Ask),
-            Leftovers::Wait => (State::Draining { since, next }, Action::Nothing),
+            Leftovers::Ask => (draining, Action::Ask),
+            Leftovers::Wait => (draining, Action::Nothing),
             Leftovers::Leave => (State::Over, Action::Nothing),
         }
     }
@@ -158,8 +173,8 @@ impl Policy {
 
     fn for_stragglers(&self, signal: Signal) -> Action {
         match self.signal_to {
-            Target::Group | Target::All | Target::Leaves => Action::Send(signal, Target::All),
-            Target::Main | Target::App => Action::Nothing,
+            Target::Group | Target::All => Action::Send(signal, Target::All),
+            Target::Main | Target::App | Target::Tops | Target::Leaves => Action::Nothing,
         }
     }
 }
@@ -176,6 +191,7 @@ mod tests {
         bound: Option<Time>,
         kills: u32,
         asked: bool,
+        asked_helpers: bool,
     }
 
     const USR1: Signal = Signal(10);
@@ -208,6 +224,7 @@ mod tests {
         let next = policy.deadline(state).unwrap_or(now).max(now);
         for (event, now) in [
             (Event::MainGone, now),
+            (Event::ApplicationGone, now),
             (Event::Childless, now),
             (Event::Stop(Signal::TERM), now),
             (Event::Stop(Signal::INT), now),
@@ -271,6 +288,12 @@ mod tests {
                 assert!(seen.asked || no_last_call, "killed unasked: {}", context());
             }
             Action::Send(Signal::KILL, _) => panic!("KILL that is no step: {}", context()),
+            Action::AskHelpers => {
+                assert!(seen.main_gone, "helpers before the main child: {}", context());
+                assert!(!seen.asked_helpers, "helpers asked twice: {}", context());
+                assert_eq!((policy.leftovers, event), (Leftovers::Wait, Event::ApplicationGone));
+                seen.asked_helpers = true;
+            }
             Action::Send(_, Target::Leaves) | Action::Ask => seen.asked = true,
             Action::Send(_, _) | Action::Nothing => {}
         }
@@ -291,7 +314,13 @@ mod tests {
         let mut count = 0;
         let policies = policies();
         for policy in &policies {
-            let seen = Seen { main_gone: false, bound: None, kills: 0, asked: false };
+            let seen = Seen {
+                main_gone: false,
+                bound: None,
+                kills: 0,
+                asked: false,
+                asked_helpers: false,
+            };
             walk(policy, State::Running, Time::seconds(100), seen, depth, &mut count);
         }
         println!(
@@ -306,7 +335,13 @@ mod tests {
     #[should_panic(expected = "killed early")]
     fn the_judge_sees_an_early_kill() {
         let policy = policies()[0];
-        let seen = Seen { main_gone: false, bound: Some(Time::NEVER), kills: 0, asked: true };
+        let seen = Seen {
+            main_gone: false,
+            bound: Some(Time::NEVER),
+            kills: 0,
+            asked: true,
+            asked_helpers: false,
+        };
         let state = State::Stopping { since: Time::ZERO, next: 2, came: Signal::TERM };
         let after = State::Killed { until: Time::ZERO };
         judge(&policy, state, Event::Time, after, Action::Kill, Time::ZERO, seen);

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 
 use nix::unistd::Pid;
 
-use crate::time::Time;
+use super::time::Time;
 
 /// PIPE_BUF: a write of at most this many bytes reaches a pipe whole or not at
 /// all (pipe(7)), and it is what Kubernetes takes of a termination message.
@@ -25,14 +25,17 @@ impl<const N: usize> Line<N> {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// For system calls: the text up to a NUL of its own, which `text` never
-    /// overwrites as long as it fits.
+    /// For system calls: the text up to a NUL of its own, which is there as long
+    /// as the text is shorter than the buffer.
     pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
 
-    pub fn text(&mut self, text: &str) -> &mut Line<N> {
-        self.raw(text.as_bytes())
+    /// Adds text, a number, a pid, a length of time, a signal, a process: a chain
+    /// of these reads forward.
+    pub fn put(&mut self, item: impl Put) -> &mut Line<N> {
+        item.put_on(self);
+        self
     }
 
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Line<N> {
@@ -51,41 +54,7 @@ impl<const N: usize> Line<N> {
         for &byte in bytes.iter().take(most) {
             self.raw(&[if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' }]);
         }
-        self.text(if bytes.len() > most { "..." } else { "" })
-    }
-
-    pub fn number(&mut self, mut number: u64) -> &mut Line<N> {
-        let mut digits = [0; 20];
-        let mut used = 0;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (number % 10) as u8;
-            number /= 10;
-            used += 1;
-            if number == 0 {
-                break;
-            }
-        }
-        self.raw(digits.get(digits.len() - used..).unwrap_or_default())
-    }
-
-    pub fn pid(&mut self, pid: Pid) -> &mut Line<N> {
-        self.number(pid.as_raw() as u64)
-    }
-
-    /// As the options take it: `1m30s`, `2s500ms`, `0s`, `infinity`.
-    pub fn duration(&mut self, length: Time) -> &mut Line<N> {
-        if length == Time::NEVER {
-            return self.text("infinity");
-        }
-        let (seconds, millis) = (length.as_seconds(), length.as_millis() % 1000);
-        for (number, unit) in
-            [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"), (millis, "ms")]
-        {
-            if number > 0 {
-                self.number(number).text(unit);
-            }
-        }
-        self.text(if seconds == 0 && millis == 0 { "0s" } else { "" })
+        self.put(if bytes.len() > most { "..." } else { "" })
     }
 
     /// The inside of a JSON string. Bytes that are not ASCII are `foreign`'s
@@ -98,6 +67,77 @@ impl<const N: usize> Line<N> {
             };
         }
         self
+    }
+}
+
+impl<const N: usize> Default for Line<N> {
+    fn default() -> Line<N> {
+        Line::new()
+    }
+}
+
+/// What a [`Line`] takes.
+pub trait Put {
+    fn put_on<const N: usize>(self, line: &mut Line<N>);
+}
+
+impl Put for &str {
+    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+        line.raw(self.as_bytes());
+    }
+}
+
+impl Put for u64 {
+    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+        let mut rest = self;
+        let mut digits = [0; 20];
+        let mut used = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            used += 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        line.raw(digits.get(digits.len() - used..).unwrap_or_default());
+    }
+}
+
+impl Put for u8 {
+    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+        line.put(u64::from(self));
+    }
+}
+
+impl Put for usize {
+    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+        line.put(self as u64);
+    }
+}
+
+impl Put for Pid {
+    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+        line.put(self.as_raw() as u64);
+    }
+}
+
+/// As the options take it: `1m30s`, `2s500ms`, `0s`, `infinity`.
+impl Put for Time {
+    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+        if self == Time::NEVER {
+            line.put("infinity");
+            return;
+        }
+        let (seconds, millis) = (self.as_seconds(), self.as_millis() % 1000);
+        for (number, unit) in
+            [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"), (millis, "ms")]
+        {
+            if number > 0 {
+                line.put(number).put(unit);
+            }
+        }
+        line.put(if seconds == 0 && millis == 0 { "0s" } else { "" });
     }
 }
 
@@ -114,7 +154,7 @@ mod tests {
     #[test]
     fn numbers() {
         for number in [0, 7, 10, 4096, u64::MAX] {
-            assert_eq!(line(|l| _ = l.number(number)), number.to_string());
+            assert_eq!(line(|l| _ = l.put(number)), number.to_string());
         }
     }
 
@@ -131,9 +171,9 @@ mod tests {
             (3_600_000, "1h"),
             (3_661_000, "1h1m1s"),
         ] {
-            assert_eq!(line(|l| _ = l.duration(Time::millis(millis))), text);
+            assert_eq!(line(|l| _ = l.put(Time::millis(millis))), text);
         }
-        assert_eq!(line(|l| _ = l.duration(Time::NEVER)), "infinity");
+        assert_eq!(line(|l| _ = l.put(Time::NEVER)), "infinity");
     }
 
     #[test]

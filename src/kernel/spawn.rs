@@ -1,0 +1,189 @@
+//! Starting the main child.
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_int, c_void};
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpid, setpgid};
+
+use super::memory;
+use super::signals::Inherited;
+use super::terminal::{self, Terminal};
+use super::wait;
+use super::words::Words;
+use crate::text::line::Line;
+
+/// The command and all that its start needs, made once for every run.
+pub struct Command {
+    words: Words,
+    environ: Words,
+    /// sd_listen_fds(3): descriptors are passed on to the process that this
+    /// variable names. Where it named us, it names the main child.
+    listen_pid: Option<&'static ListenPid>,
+    inherited: Inherited,
+    stack: Stack,
+}
+
+pub struct Started {
+    pub pid: Pid,
+    /// How our group stood to the terminal. It is now the main child's, if it
+    /// was ours and could be named.
+    pub terminal: Terminal,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// No process: nothing was started.
+    Process(Errno),
+    /// The command is none.
+    Exec(Errno),
+}
+
+impl Command {
+    /// ENOENT for no words at all, ENOMEM where there is no memory.
+    pub fn new(words: Words, environ: Words, inherited: Inherited) -> Result<Command, Errno> {
+        if words.count() == 0 {
+            return Err(Errno::ENOENT);
+        }
+        let stack = Stack::for_exec(words)?;
+        let mut ours = Line::<LISTEN_PID_SIZE>::new();
+        ours.put(LISTEN_PID).put(getpid());
+        let (environ, listen_pid) = match environ.iter().any(|word| word == ours.as_c_str()) {
+            false => (environ, None),
+            true => {
+                let (environ, own) = ListenPid::within(environ, ours.as_c_str())?;
+                (environ, Some(own))
+            }
+        };
+        Ok(Command { words, environ, listen_pid, inherited, stack })
+    }
+
+    pub fn name(&self) -> &'static CStr {
+        self.words.iter().next().unwrap_or_default()
+    }
+
+    /// Starts the command as the leader of a group of its own. When this returns
+    /// it runs (or has failed) and its group exists, for we are suspended until
+    /// then: the setpgid of both sides that a fork needs, lest an early signal for
+    /// the group meet ESRCH, has no race to close.
+    ///
+    /// It stays in our group where that has the terminal and no number: in a group
+    /// of its own it would be stopped at its first read, and what is handed over
+    /// could not be handed back to a script in our group that reads on.
+    pub fn start(&mut self) -> Result<Started, Failure> {
+        let terminal = terminal::ours();
+        let Command { words, environ, listen_pid, inherited, .. } = *self;
+        let mut failure = None;
+        let child = || {
+            if terminal != Terminal::Unnamed {
+                // A new child is no session leader and has not called exec: no
+                // error applies.
+                let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+            }
+            if terminal == Terminal::Ours {
+                terminal::hand_over(getpid());
+            }
+            if let Some(variable) = listen_pid {
+                variable.name(getpid());
+            }
+            // The last thing before exec: a signal that has waited for us to be
+            // unblocked ends the child as it would have ended the command.
+            inherited.restore();
+            failure = Some(exec(words, environ));
+        };
+        let pid = vfork(&mut self.stack, child).map_err(Failure::Process)?;
+        match failure {
+            None => Ok(Started { pid, terminal }),
+            Some(error) => {
+                wait::failed(pid);
+                if terminal == Terminal::Ours {
+                    terminal::take_back(pid);
+                }
+                Err(Failure::Exec(error))
+            }
+        }
+    }
+}
+
+const LISTEN_PID: &str = "LISTEN_PID=";
+/// With the longest pid and a NUL.
+const LISTEN_PID_SIZE: usize = 24;
+
+/// An environment's LISTEN_PID, written once the main child has a pid.
+struct ListenPid(UnsafeCell<[u8; LISTEN_PID_SIZE]>);
+
+impl ListenPid {
+    /// A copy of the environment in which ours stands where `old` stood.
+    fn within(environ: Words, old: &CStr) -> Result<(Words, &'static ListenPid), Errno> {
+        let mut own = Vec::new();
+        let empty = ListenPid(UnsafeCell::new([0; LISTEN_PID_SIZE]));
+        memory::push(&mut own, empty).ok_or(Errno::ENOMEM)?;
+        let own = own.leak().first().ok_or(Errno::ENOMEM)?;
+        // SAFETY: never freed, and it ends with NUL. It changes in `name`, of which
+        // every reader (of these words there is only exec) lies after.
+        let word = unsafe { CStr::from_ptr(own.0.get().cast()) };
+        let words = environ.iter().map(|other| if other == old { word } else { other });
+        Words::leaked(words).map(|words| (words, own)).ok_or(Errno::ENOMEM)
+    }
+
+    fn name(&self, pid: Pid) {
+        let mut text = Line::<LISTEN_PID_SIZE>::new();
+        text.put(LISTEN_PID).put(pid);
+        let bytes = text.as_c_str().to_bytes_with_nul();
+        // SAFETY: it fits, and nobody else looks at it meanwhile: one thread, and
+        // the words that point to it are private to `Command`.
+        unsafe { self.0.get().cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+}
+
+/// Runs `body` in a new process that uses our memory while we are suspended,
+/// until it has called exec or has ended: vfork, on a stack of its own so that
+/// nothing returns twice. What `body` writes, we can read afterwards.
+///
+/// fork instead copies the page tables, and both processes then copy each page
+/// they touch; it also needs a pipe to learn why exec failed. posix_spawn
+/// neither restores what we restore nor knows terminals, and makes 124 calls.
+/// All three of vfork's kind wait for a child that somebody stops before exec:
+/// whoever sends it SIGSTOP in those microseconds stops us until SIGCONT.
+fn vfork<F: FnMut()>(stack: &mut Stack, mut body: F) -> Result<Pid, Errno> {
+    extern "C" fn run<F: FnMut()>(body: *mut c_void) -> c_int {
+        // SAFETY: the closure below, whose owner is suspended.
+        unsafe { (*body.cast::<F>())() };
+        // SAFETY: without the parent's exit handlers.
+        unsafe { libc::_exit(127) }
+    }
+    // SAFETY: the stack is as large as Stack says, and its end is aligned as the
+    // C library's clone wants it; `body` outlives the call, since the parent runs
+    // on only when the child no longer uses this memory. No signal has a handler,
+    // so that nothing else runs on it.
+    unsafe {
+        let top = stack.0.as_mut_ptr().add(stack.0.capacity()).cast();
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        Errno::result(libc::clone(run::<F>, top, flags, (&raw mut body).cast())).map(Pid::from_raw)
+    }
+}
+
+/// A stack for [`vfork`], kept for the next one. On the heap, which the C
+/// library has made anyway: a mapping of its own would cost a system call, and
+/// page tables to set up and tear down. It goes with the process.
+struct Stack(ManuallyDrop<Vec<MaybeUninit<u128>>>);
+
+impl Stack {
+    /// 64 KiB for the C library's search of PATH, and room for the vector that
+    /// it builds there if the file is a script without `#!`.
+    fn for_exec(command: Words) -> Result<Stack, Errno> {
+        let bytes = (64 << 10) + command.count().saturating_mul(size_of::<usize>());
+        let mut stack = Vec::new();
+        let room = stack.try_reserve_exact(bytes.div_ceil(size_of::<u128>()));
+        room.map(|()| Stack(ManuallyDrop::new(stack))).map_err(|_| Errno::ENOMEM)
+    }
+}
+
+/// Becomes the command, found along PATH; returns only why it could not.
+fn exec(command: Words, environ: Words) -> Errno {
+    // SAFETY: two vectors of C strings that end with NULL; `Command` has at least
+    // one word.
+    unsafe { libc::execvpe(*command.as_ptr(), command.as_ptr(), environ.as_ptr()) };
+    Errno::last()
+}
