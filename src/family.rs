@@ -62,8 +62,13 @@ pub enum Purpose {
 }
 
 impl MainChild {
-    fn lives(&self) -> bool {
+    pub fn lives(&self) -> bool {
         self.status.is_none()
+    }
+
+    fn sent(&mut self, signal: Signal, purpose: Purpose) {
+        self.sent = self.sent.and(signal);
+        self.asked |= purpose != Purpose::Forward;
     }
 
     /// It stays in our group, which has no number to signal it by.
@@ -257,9 +262,10 @@ impl<'a> Family<'a> {
     }
 
     fn tell_main(&mut self, signal: Signal, purpose: Purpose) {
-        self.main.sent = self.main.sent.and(signal);
-        self.main.asked |= purpose != Purpose::Forward;
         let result = kill::to_child(self.main.pid, signal);
+        if result.is_ok() {
+            self.main.sent(signal, purpose);
+        }
         if self.main.stopped && continues(signal) {
             let _ = kill::to_child(self.main.pid, Signal::CONT);
         }
@@ -281,8 +287,9 @@ impl<'a> Family<'a> {
         if getpgid(Some(self.main.pid)) != Ok(self.main.pid) {
             return self.tell_main(signal, purpose);
         }
-        self.main.sent = self.main.sent.and(signal);
-        self.main.asked |= purpose != Purpose::Forward;
+        if result.is_ok() {
+            self.main.sent(signal, purpose);
+        }
         self.say_error(signal, self.main.pid, purpose, result);
     }
 
@@ -388,12 +395,12 @@ impl<'a> Family<'a> {
         self.report.say(event::SEND, |line| {
             line.put("sending ").put(signal).put(" to ").put(&proc::who(process));
         });
-        let asks = purpose != Purpose::Forward;
-        self.ledger.sent(process, signal, asks, purpose == Purpose::LastCall);
-        if asks && !self.main.lives() {
-            self.ledger.row(process).into_iter().for_each(|row| row.alone = true);
-        }
         let result = kill::to_process(process, signal);
+        if result.is_ok() {
+            let asks = purpose != Purpose::Forward;
+            let row = self.ledger.sent(process, signal, asks, purpose == Purpose::LastCall);
+            row.into_iter().for_each(|row| row.alone |= asks && !self.main.lives());
+        }
         if process.stopped && continues(signal) {
             let _ = kill::to_process(process, Signal::CONT);
         }
@@ -450,13 +457,12 @@ impl<'a> Family<'a> {
         if row.refused || row.had_kill() {
             return false;
         }
-        match kill::to_process(process, Signal::KILL) {
-            Ok(()) => self.ledger.sent(process, Signal::KILL, false, false),
-            Err(error) => {
-                row.refused = true;
-                self.say_not_killed(process, Err(error));
-            }
+        let result = kill::to_process(process, Signal::KILL);
+        row.refused = result.is_err();
+        if result.is_ok() {
+            self.ledger.sent(process, Signal::KILL, false, false);
         }
+        self.say_not_killed(process, result);
         true
     }
 

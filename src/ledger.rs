@@ -213,13 +213,19 @@ impl Ledger {
     }
 
     /// A process was sent a signal; `asks` if that is a stop signal.
-    pub fn sent(&mut self, process: &Process, signal: Signal, asks: bool, late: bool) {
+    pub fn sent(
+        &mut self,
+        process: &Process,
+        signal: Signal,
+        asks: bool,
+        late: bool,
+    ) -> Option<&mut Row> {
         let asked_before = self.asked(process) != Asked::No;
-        if let Some(row) = self.row(process) {
-            row.sent = row.sent.and(signal);
-            row.late |= asks && late && !asked_before;
-            row.asked |= asks;
-        }
+        let row = self.row(process)?;
+        row.sent = row.sent.and(signal);
+        row.late |= asks && late && !asked_before;
+        row.asked |= asks;
+        Some(row)
     }
 
     /// The main child's group was sent a stop signal. `at` was read before: who

@@ -171,8 +171,7 @@ impl<'a> Drain<'a> {
             childless: false,
             killed: false,
             rest_until: Time::ZERO,
-            // At once: who became a zombie before we were there wakes nobody.
-            sweep_at: Time::ZERO,
+            sweep_at: Time::NEVER,
             began: Time::ZERO,
             ended: Time::ZERO,
             say_at: Time::NEVER,
@@ -181,8 +180,9 @@ impl<'a> Drain<'a> {
     }
 
     fn wait_for_all(&mut self) {
+        // Who became a zombie before we were there wakes nobody.
         self.now = clock::now();
-        self.sweep();
+        self.sweep(true);
         while self.state != State::Over {
             let wake = signals::wait(self.next_wake());
             // A signal that is to be forwarded goes first: to a main child that has
@@ -199,42 +199,35 @@ impl<'a> Drain<'a> {
 
     fn next_wake(&self) -> Time {
         let deadline = self.config.policy.deadline(self.state).unwrap_or(Time::NEVER);
-        deadline.min(self.say_at).min(self.sweep_at)
+        let say_at = if self.killed { Time::NEVER } else { self.say_at };
+        deadline.min(say_at).min(self.sweep_at)
     }
 
     /// Of what a SIGCHLD says only the pid is used. A signal may stand before a
     /// SIGCHLD in the queue for as long as somebody sends it, so that every wake-up
     /// collects.
     fn collect(&mut self, wake: Wake) {
+        let (family, killing) = (&mut self.family, is_killing(self.state));
+        let lived = family.main.lives();
         if let Wake::Child(pid) = wake {
-            let (family, killing) = (&mut self.family, is_killing(self.state));
-            let lived = family.main.status.is_none();
             wait::one(pid, |pid, status| family.reaped(pid, status, killing));
-            if lived && family.main.status.is_some() {
-                // Whether others are left decides what that means.
-                self.rest_until = Time::ZERO;
-                return self.sweep_after(true);
-            }
         }
         // Among thousands of living children sweeps are dear: they get a tenth of the
         // time, and one that is put off is made up for then. A reaped orphan then
-        // costs 0.3 of what tini pays (benches: 5,000 live).
-        if self.now < self.rest_until {
-            self.sweep_at = self.sweep_at.min(self.rest_until);
+        // costs 0.3 of what tini pays (benches: 5,000 live). What the end of the main
+        // child means does not wait: that depends on whether others are left.
+        if self.now >= self.rest_until || lived != family.main.lives() {
+            self.sweep(lived);
         } else {
-            self.sweep();
+            self.sweep_at = self.sweep_at.min(self.rest_until);
         }
     }
 
-    fn sweep(&mut self) {
-        self.sweep_after(false);
-    }
-
-    fn sweep_after(&mut self, main_went: bool) {
+    /// `lived`: so did the main child when we woke.
+    fn sweep(&mut self, lived: bool) {
         let (family, killing) = (&mut self.family, is_killing(self.state));
-        let lived = family.main.status.is_none();
-        let (sweep, look) = wait::all(self.now, |pid, status| family.reaped(pid, status, killing));
-        let main_went = main_went || (lived && family.main.status.is_some());
+        let (sweep, slow) = wait::all(self.now, |pid, status| family.reaped(pid, status, killing));
+        let main_went = lived && !family.main.lives();
         match sweep {
             Sweep::Childless => {
                 self.childless = true;
@@ -244,10 +237,9 @@ impl<'a> Drain<'a> {
             Sweep::Done => self.sweep_at = Time::NEVER,
             Sweep::Cut => self.sweep_at = Time::ZERO,
         }
-        let rest = look.times(REST).min(LONGEST_REST);
-        self.rest_until = clock::now() + rest;
-        if sweep == Sweep::Cut {
-            self.sweep_at = self.rest_until;
+        if slow > Time::ZERO {
+            self.rest_until = clock::now() + slow.times(REST).min(LONGEST_REST);
+            self.sweep_at = self.sweep_at.max(self.rest_until);
         }
         if main_went {
             self.handle(Event::MainGone);
@@ -309,7 +301,7 @@ impl<'a> Drain<'a> {
         while self.config.policy.deadline(self.state).is_some_and(|at| at <= self.now) {
             self.handle(Event::Time);
         }
-        if self.say_at <= self.now {
+        if self.say_at <= self.now && !self.killed {
             self.say_waiting();
             let again = self.report.hears(event::SIGNAL);
             self.say_at = if again { self.now + PATIENCE } else { Time::NEVER };

@@ -247,3 +247,340 @@ pub fn is_last(
         && (tree.is_leaf(process.pid) || went_on())
         && !tree.above(process).any(asked_late)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::process::tests::process;
+    use crate::text::signal::Signals;
+    use std::collections::HashMap;
+
+    const MAIN: i32 = 2;
+    const OUR_SESSION: i32 = 1;
+
+    /// A tree written by hand: whoever stands in it, with what can be seen of it.
+    #[derive(Default)]
+    struct Scene {
+        list: Vec<Process>,
+        status: HashMap<i32, Status>,
+        streams: HashMap<(i32, u8), Stream>,
+        names: HashMap<i32, String>,
+    }
+
+    /// How a child was started.
+    #[derive(Clone, Copy)]
+    enum Start {
+        /// By a shell, in its foreground.
+        Plain,
+        /// In the foreground, and it catches INT: python, ruby, node.
+        CatchesInt,
+        /// The same with QUIT: socat, Celery, wherever they were started.
+        CatchesBoth,
+        /// By a shell with `&`.
+        Background,
+        /// The shell has a TERM trap.
+        Trap,
+    }
+    use Start::*;
+
+    impl Scene {
+        fn new() -> Scene {
+            let us = Process { session: Pid::from_raw(OUR_SESSION), ..process(1, 0, "drainit") };
+            Scene { list: vec![us], ..Scene::default() }
+        }
+
+        fn with(self, pid: i32, parent: i32, name: &str, start: Start) -> Scene {
+            self.in_session(OUR_SESSION, pid, parent, name, start)
+        }
+
+        fn in_session(
+            mut self,
+            session: i32,
+            pid: i32,
+            parent: i32,
+            name: &str,
+            start: Start,
+        ) -> Scene {
+            let int = Signals::of(Signal::INT);
+            let both = int.and(Signal::QUIT);
+            let (ignored, caught) = match start {
+                Plain => (Signals::NONE, Signals::NONE),
+                CatchesInt => (Signals::NONE, int),
+                CatchesBoth => (Signals::NONE, both),
+                Background => (both, Signals::NONE),
+                Trap => (Signals::NONE, Signals::of(Signal::TERM)),
+            };
+            self.status.insert(pid, Status { ignored, caught, ..Status::default() });
+            self.names.insert(pid, name.to_owned());
+            self.list
+                .push(Process { session: Pid::from_raw(session), ..process(pid, parent, name) });
+            self
+        }
+
+        /// `writer | reader`, in a pipe of this number.
+        fn pipe(mut self, pipe: u64, writer: i32, reader: i32) -> Scene {
+            self.streams.insert((writer, 1), Stream::Pipe(pipe));
+            self.streams.insert((reader, 0), Stream::Pipe(pipe));
+            self
+        }
+
+        fn stream(mut self, pid: i32, fd: u8, stream: Stream) -> Scene {
+            self.streams.insert((pid, fd), stream);
+            self
+        }
+
+        /// Another user's, and we lack the capabilities.
+        fn unseen(mut self, pid: i32) -> Scene {
+            (0..3).for_each(|fd| _ = self.streams.insert((pid, fd), Stream::Unseen));
+            self
+        }
+
+        fn tree(&self) -> Tree {
+            Tree::below(Pid::from_raw(1), self.list.clone()).unwrap()
+        }
+
+        fn roles_for(&self, main: Option<i32>, whom: Target) -> Vec<(i32, Role)> {
+            let roles = roles(&self.tree(), main.map(Pid::from_raw), whom, self).unwrap();
+            roles.iter().map(|(process, role)| (process.pid.as_raw(), *role)).collect()
+        }
+
+        fn app(&self) -> Vec<(i32, Role)> {
+            self.roles_for(Some(MAIN), Target::App)
+        }
+    }
+
+    impl Sight for Scene {
+        fn relay(&self, process: &Process) -> Option<Relay> {
+            Relay::named(self.names[&process.pid.as_raw()].as_bytes())
+        }
+
+        fn status(&self, process: &Process) -> Option<Status> {
+            self.status.get(&process.pid.as_raw()).copied()
+        }
+
+        fn stream(&self, process: &Process, fd: u8) -> Stream {
+            let seen = self.streams.get(&(process.pid.as_raw(), fd));
+            seen.copied().unwrap_or(Stream::Other)
+        }
+    }
+
+    use Role::{Application as App, Guard, Helper, Job, Reader, Trapped};
+
+    #[test]
+    fn one_program() {
+        let scene =
+            Scene::new().with(2, 1, "gunicorn", CatchesInt).with(3, 2, "gunicorn", CatchesInt);
+        assert_eq!(scene.app(), [(2, App)], "its pool is its own affair");
+    }
+
+    #[test]
+    fn a_shell_and_nested_shells() {
+        let scene = Scene::new()
+            .with(2, 1, "sh", Plain)
+            .with(3, 2, "bash", Plain)
+            .with(4, 3, "sidekiq", CatchesInt)
+            .with(5, 4, "job", Plain);
+        assert_eq!(scene.app(), [(2, App), (3, App), (4, App)]);
+    }
+
+    #[test]
+    fn a_pipelines_reader_ends_by_itself() {
+        let scene = Scene::new()
+            .with(2, 1, "sh", Plain)
+            .with(3, 2, "sidekiq", CatchesInt)
+            .with(4, 2, "tee", Plain)
+            .pipe(77, 3, 4);
+        assert_eq!(scene.app(), [(2, App), (3, App), (4, Reader)]);
+        let stderr = scene.stream(3, 1, Stream::Other).stream(3, 2, Stream::Pipe(77));
+        assert_eq!(stderr.app(), [(2, App), (3, App), (4, Reader)], "stderr alone");
+    }
+
+    #[test]
+    fn who_cannot_be_looked_into_may_be_the_writer() {
+        let scene = Scene::new()
+            .with(2, 1, "sh", Plain)
+            .with(3, 2, "worker", Plain)
+            .with(4, 2, "tee", Plain)
+            .pipe(77, 3, 4)
+            .unseen(3);
+        assert_eq!(scene.app(), [(2, App), (3, App), (4, Reader)]);
+        // Unless the pipe is the shell's own stdin: docker run -i.
+        let own = scene.stream(2, 0, Stream::Pipe(77));
+        assert_eq!(own.app(), [(2, App), (3, App), (4, App)]);
+    }
+
+    #[test]
+    fn a_pipe_whose_writer_is_gone_makes_no_reader() {
+        let scene = Scene::new().with(2, 1, "sh", Plain).with(4, 2, "server", Plain).stream(
+            4,
+            0,
+            Stream::Pipe(77),
+        );
+        assert_eq!(scene.app(), [(2, App), (4, App)], "echo conf | server");
+    }
+
+    #[test]
+    fn beside_a_foreground_the_background_is_a_helper() {
+        for (app, proxy) in [
+            (Plain, Background),
+            (CatchesInt, Background),
+            (CatchesInt, CatchesBoth),
+            (Plain, CatchesBoth),
+        ] {
+            let scene = Scene::new()
+                .with(2, 1, "sh", Plain)
+                .with(3, 2, "socat", proxy)
+                .with(4, 2, "app", app);
+            assert_eq!(scene.app(), [(2, App), (3, Helper), (4, App)]);
+        }
+    }
+
+    #[test]
+    fn without_a_foreground_all_are_the_application() {
+        for start in [Background, CatchesBoth] {
+            let scene = Scene::new()
+                .with(2, 1, "bash", Plain)
+                .with(3, 2, "celery", start)
+                .with(4, 2, "celery", start);
+            assert_eq!(scene.app(), [(2, App), (3, App), (4, App)], "a & b & wait");
+        }
+        // node sets INT and QUIT back, and is not the youngest.
+        let scene = Scene::new()
+            .with(2, 1, "bash", Plain)
+            .with(3, 2, "node", CatchesInt)
+            .with(4, 2, "python", Background);
+        assert_eq!(scene.app(), [(2, App), (3, App), (4, App)]);
+    }
+
+    #[test]
+    fn a_script_with_a_trap_passes_the_signal_on_itself() {
+        for start in [Background, CatchesInt, CatchesBoth] {
+            let scene = Scene::new().with(2, 1, "bash", Trap).with(3, 2, "node", start);
+            assert_eq!(scene.app(), [(2, App), (3, Trapped)]);
+        }
+        let scene = Scene::new()
+            .with(2, 1, "bash", Trap)
+            .with(3, 2, "proxy", Background)
+            .with(4, 2, "sleep", Plain);
+        assert_eq!(scene.app(), [(2, App), (3, Helper), (4, App)], "its trap waits for sleep");
+    }
+
+    #[test]
+    fn guards_are_not_told_and_placeholders_are() {
+        for guard in ["su", "runuser", "npm start", "npx"] {
+            let scene = Scene::new()
+                .with(2, 1, guard, CatchesInt)
+                .with(3, 2, "sh", Plain)
+                .with(4, 3, "app", Plain);
+            assert_eq!(scene.app(), [(2, Guard), (3, App), (4, App)], "{guard}");
+            assert_eq!(Scene::new().with(2, 1, guard, Plain).app(), [(2, App)], "with no child");
+        }
+        for placeholder in ["tail", "sleep", "cat", "setsid"] {
+            let scene = Scene::new()
+                .with(2, 1, placeholder, Plain)
+                .with(3, 2, "celery", Background)
+                .with(4, 2, "celery", CatchesBoth);
+            assert_eq!(scene.app(), [(2, App), (3, App), (4, App)], "{placeholder}");
+        }
+    }
+
+    #[test]
+    fn daemons_are_helpers_and_orphans_of_our_session_are_jobs() {
+        let scene = Scene::new()
+            .with(2, 1, "app", Plain)
+            .with(3, 1, "batch", Plain)
+            .in_session(40, 41, 1, "celery", CatchesBoth)
+            .in_session(50, 50, 1, "epmd", Plain)
+            .in_session(50, 51, 50, "pool", Plain);
+        assert_eq!(scene.app(), [(2, App), (3, Job), (41, Helper), (50, Helper)]);
+        assert_eq!(scene.roles_for(Some(MAIN), Target::Main), scene.app());
+    }
+
+    #[test]
+    fn two_sessions_outside_our_namespace_are_not_two() {
+        let mut scene =
+            Scene::new().in_session(0, 2, 1, "app", Plain).in_session(0, 3, 1, "x", Plain);
+        scene.list[0].session = Pid::from_raw(0);
+        assert_eq!(scene.app(), [(2, App), (3, Job)]);
+    }
+
+    #[test]
+    fn after_the_main_childs_own_end_only_a_session_without_its_leader_is_a_daemons() {
+        let scene = Scene::new()
+            .with(3, 1, "batch", Plain)
+            .in_session(50, 50, 1, "gzip", Plain)
+            .in_session(60, 61, 1, "tail", Plain);
+        let roles = scene.roles_for(None, Target::App);
+        assert_eq!(roles, [(3, Job), (50, Job), (61, Helper)]);
+    }
+
+    #[test]
+    fn main_alone_is_told_and_what_a_script_runs_helps() {
+        let scene = Scene::new()
+            .with(2, 1, "sh", Plain)
+            .with(3, 2, "app", Plain)
+            .with(4, 2, "tee", Plain)
+            .pipe(77, 3, 4);
+        let roles = scene.roles_for(Some(MAIN), Target::Main);
+        assert_eq!(roles, [(2, App), (3, Helper), (4, Reader)]);
+        let guard = Scene::new().with(2, 1, "su", Plain).with(3, 2, "app", Plain);
+        assert_eq!(guard.roles_for(Some(MAIN), Target::Main), [(2, App), (3, Helper)]);
+    }
+
+    #[test]
+    fn a_helper_is_told_through_its_relays() {
+        let scene = Scene::new()
+            .with(2, 1, "sh", Plain)
+            .with(3, 2, "proxy", Background)
+            .with(4, 2, "sleep", Plain);
+        let tree = scene.tree();
+        let told = helper(&tree, tree.get(Pid::from_raw(2)).unwrap(), &scene).unwrap();
+        let told: Vec<_> =
+            told.iter().map(|(process, role)| (process.pid.as_raw(), *role)).collect();
+        assert_eq!(told, [(2, App), (3, App), (4, App)]);
+    }
+
+    fn pids(list: &[Process]) -> Vec<i32> {
+        list.iter().map(|process| process.pid.as_raw()).collect()
+    }
+
+    #[test]
+    fn the_last_call_goes_to_tops() {
+        let scene = Scene::new()
+            .with(2, 1, "postgres", CatchesBoth)
+            .with(3, 2, "backend", Plain)
+            .with(4, 1, "sh", Plain)
+            .with(5, 4, "php", Plain)
+            .with(6, 1, "manager", Plain)
+            .with(7, 6, "worker", Plain)
+            .with(8, 1, "sh", Plain)
+            .with(9, 8, "dump", Plain)
+            .with(10, 8, "gzip", Plain)
+            .pipe(77, 9, 10);
+        let tree = scene.tree();
+        let asked = |process: &Process| process.pid.as_raw() == MAIN;
+        let tops = tops(&tree, asked, &scene).unwrap();
+        assert_eq!(pids(&tops), [6, 5, 9], "not the batch's shell, no worker, no reader");
+        let had_term = |process: &Process| asked(process) || tops.iter().any(|top| top.is(process));
+        let late = |process: &Process| tops.iter().any(|top| top.is(process));
+        let last = |process: &&Process| is_last(&tree, process, had_term, late, &scene);
+        let last: Vec<_> = tree.living().filter(last).map(|p| p.pid.as_raw()).collect();
+        assert_eq!(last, [3, 10], "an idle backend; not who hears it from its manager");
+    }
+
+    #[test]
+    fn a_shell_that_went_on_is_told_in_the_end() {
+        let scene = Scene::new().with(4, 1, "sh", Plain).with(5, 4, "sleep", Plain);
+        let tree = scene.tree();
+        let all: Vec<_> =
+            tree.living().filter(|p| is_last(&tree, p, |_| false, |_| false, &scene)).collect();
+        assert_eq!(all.len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_told_like_the_rest() {
+        let mut scene = Scene::new().with(2, 1, "sh", Plain).with(3, 2, "app", Background);
+        scene.status.clear();
+        assert_eq!(scene.app(), [(2, App), (3, App)]);
+    }
+}

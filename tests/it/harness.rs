@@ -46,18 +46,18 @@ pub fn rounds() -> usize {
 
 /// The init under test, with its options.
 pub fn drainit(options: &[&str]) -> Scene {
-    Scene::new(&[&[DRAINIT], options].concat())
+    Scene::of(&[&[DRAINIT], options].concat())
 }
 
 /// Another init, for a control that has to fail.
 pub fn peer(init: &[&str]) -> Scene {
     found(init[0], init[0]);
-    Scene::new(init)
+    Scene::of(init)
 }
 
 /// No init at all: the command is PID 1 itself.
 pub fn bare() -> Scene {
-    Scene::new(&[])
+    Scene::of(&[])
 }
 
 /// Nothing is skipped in silence: what is missing is named, and the test fails.
@@ -84,7 +84,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    fn new(init: &[&str]) -> Scene {
+    /// Any init, by its path.
+    pub fn of(init: &[&str]) -> Scene {
         Scene {
             init: init.iter().map(OsString::from).collect(),
             env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],

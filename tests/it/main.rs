@@ -13,6 +13,7 @@
     clippy::string_slice
 )]
 
+mod asking;
 mod bad_input;
 mod draining;
 mod exit_status;
