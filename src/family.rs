@@ -127,6 +127,10 @@ impl<'a> Family<'a> {
             if is_main {
                 self.main.stopped = status.stopped().is_some();
                 status.stopped().into_iter().for_each(|signal| self.stop_too(signal));
+                // It stopped just before it was asked: that we learn only now.
+                if self.main.stopped && self.main.asked {
+                    let _ = kill::to_child(pid, Signal::CONT);
+                }
             }
         } else if is_main {
             self.main.status = Some(status);
@@ -535,7 +539,10 @@ impl<'a> Family<'a> {
                 line.put("waiting; /proc cannot be read to say for whom");
                 return;
             };
-            line.put("waiting for ").put(tree.living().count()).put(" since ").put(drained);
+            line.put("waiting for ")
+                .put(tree.living().count())
+                .put(" since ")
+                .put(drained.rounded());
             for (n, process) in tree.living().take(NAMED).enumerate() {
                 line.put(if n == 0 { ": " } else { ", " }).put(&proc::who(process));
                 line.put(match self.asked(process) {
@@ -545,7 +552,7 @@ impl<'a> Family<'a> {
             }
             for (what, at) in [("last call", last_call), ("SIGKILL", deadline)] {
                 if let Some(at) = at.filter(|at| *at > drained) {
-                    line.put("; ").put(what).put(" in ").put((at - drained).whole_seconds());
+                    line.put("; ").put(what).put(" in ").put((at - drained).rounded());
                 }
             }
             if deadline.is_none() {

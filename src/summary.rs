@@ -109,7 +109,8 @@ impl Summary<'_> {
         line.put("drainit: ");
         for fate in Fate::ALL {
             let count = self.ledger.count(fate);
-            if count == 0 && !(fate == Fate::Finished && self.complete) {
+            let asked_for = self.complete && report.hears(event::REPORT);
+            if count == 0 && !(fate == Fate::Finished && asked_for) {
                 continue;
             }
             line.put(fate.word().0).put(" ").put(count);

@@ -92,7 +92,7 @@ fn pause(report: &Reporter, until: Time) -> bool {
     let length = until - clock::now();
     // Not the delay of a job that ends well many times a second.
     if length >= NOTICED && until != Time::NEVER {
-        report.say(event::PAUSE, |line| _ = line.put("next run in ").put(length.whole_seconds()));
+        report.say(event::PAUSE, |line| _ = line.put("next run in ").put(length.rounded()));
     }
     loop {
         match signals::wait(until) {
@@ -155,6 +155,8 @@ struct Drain<'a> {
     began: Time,
     ended: Time,
     say_at: Time,
+    /// The last call began.
+    called: bool,
     said_no_stop_signal: bool,
 }
 
@@ -175,6 +177,7 @@ impl<'a> Drain<'a> {
             began: Time::ZERO,
             ended: Time::ZERO,
             say_at: Time::NEVER,
+            called: false,
             said_no_stop_signal: false,
         }
     }
@@ -352,7 +355,8 @@ impl<'a> Drain<'a> {
             _ if stops => Purpose::Stop,
             _ => Purpose::Forward,
         };
-        if purpose == Purpose::LastCall && self.now - self.began >= PATIENCE {
+        let called = purpose == Purpose::LastCall && !std::mem::replace(&mut self.called, true);
+        if called && self.now - self.began >= PATIENCE {
             self.say_waiting();
         }
         self.family.send(signal, target, purpose);

@@ -36,10 +36,14 @@ impl Time {
         self.0.checked_add(other.0).map(Time).filter(|&sum| sum != Time::NEVER)
     }
 
-    /// Without what is shorter than a second, from one second on: for people.
-    pub const fn whole_seconds(self) -> Time {
-        let seconds = Time::seconds(self.as_seconds());
-        if self.0 < Time::seconds(1).0 { self } else { seconds }
+    /// For people: to the nearest second, from half a second on.
+    pub const fn rounded(self) -> Time {
+        let half = Time::millis(500).0;
+        if self.0 < half {
+            self
+        } else {
+            Time::seconds(Time(self.0.saturating_add(half)).as_seconds())
+        }
     }
 
     pub const fn as_nanos(self) -> u64 {

@@ -23,4 +23,5 @@ mod peers;
 mod reaping;
 mod restart;
 mod transparency;
+mod truth;
 mod tty;
