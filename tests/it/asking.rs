@@ -1,7 +1,9 @@
 //! `--signal-to app`: first the application, then its helpers, never its jobs. With
 //! real shells; the real programs are in `tests/field`.
 
-use crate::harness::{DRAINIT, End, PRELUDE, Run, Scene, TempDir, drainit, rounds};
+use crate::harness::{
+    DRAINIT, End, PRELUDE, Run, Scene, TempDir, children, drainit, rounds, status_field,
+};
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
@@ -108,7 +110,7 @@ fn a_daemon_is_told_once_the_application_is_gone_and_a_job_is_not() {
         run.hears("main done");
         run.hears("daemon done");
         // The job finishes by itself: the last thing that is waited for.
-        run.until("only the job is left", |run| crate::harness::children(run.init()).len() == 1);
+        run.until("only the job is left", |run| children(run.init()).len() == 1);
         let job = run.main_child();
         // SAFETY: a system call without memory.
         unsafe { libc::kill(job.cast_signed(), libc::SIGUSR1) };
@@ -130,7 +132,7 @@ fn who_had_the_stop_signal_under_another_name_is_not_asked_again() {
     run.signal(libc::SIGTERM);
     run.hears("main done");
     run.hears("worker QUIT");
-    run.until("the main child is reaped", |run| crate::harness::children(run.init()).len() == 1);
+    run.until("the main child is reaped", |run| children(run.init()).len() == 1);
     run.signal(libc::SIGSYS);
     let end = run.ends();
     assert!(end.has("worker done") && !end.has("worker TERM"), "{end:?}");
@@ -196,9 +198,9 @@ fn a_signal_that_may_be_an_images_stopsignal_is_passed_on_and_said() {
 
 #[test]
 fn ctrl_c_is_the_end_of_repetition() {
-    let mut run = drainit(&["--restart", "always"]).on_tty().sh("echo run; sleep 1000");
+    let mut run = drainit(&["--restart", "always"]).on_tty().sh("echo run; exec sleep 1000");
     run.hears("run");
-    run.until("sleep runs", |run| !crate::harness::children(run.main_child()).is_empty());
+    run.until("sleep runs", |run| status_field(run.main_child(), "Name") == "sleep");
     run.types("\x03");
     let end = run.ends();
     assert_eq!((end.code, end.out.iter().filter(|line| *line == "run").count()), (130, 1));
