@@ -6,6 +6,9 @@
 
 #[path = "kernel/entry.rs"]
 mod entry;
+#[cfg(nolibc)]
+#[path = "kernel/nolibc/mod.rs"]
+mod nolibc;
 
 use drainit::cli::{self, Request};
 use drainit::config::Config;

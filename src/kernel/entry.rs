@@ -1,4 +1,4 @@
-//! Where the C library calls us. Part of the binary alone: a test or a fuzz
+//! Where the C library, or `nolibc`, calls us. Part of the binary alone: a test or a fuzz
 //! target that links the library has a `main` of its own.
 
 use std::ffi::{c_char, c_int};
