@@ -38,6 +38,8 @@ impl<const N: usize> Line<N> {
         self
     }
 
+    // Not into each of its hundreds of callers: 11 kB.
+    #[inline(never)]
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Line<N> {
         for &byte in bytes {
             if let Some(place) = self.bytes.get_mut(self.length) {
