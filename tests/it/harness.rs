@@ -44,6 +44,14 @@ pub fn rounds() -> usize {
     }
 }
 
+/// How much more time everything has: on an emulated machine, say.
+fn patience() -> u32 {
+    match std::env::var("DRAINIT_TEST_PATIENCE") {
+        Ok(factor) => factor.parse().expect("DRAINIT_TEST_PATIENCE is a number"),
+        Err(_) => 1,
+    }
+}
+
 /// The init under test, with its options.
 pub fn drainit(options: &[&str]) -> Scene {
     Scene::of(&[&[DRAINIT], options].concat())
@@ -175,7 +183,7 @@ impl Scene {
         unshare.env_clear().envs(self.env);
         // SAFETY: system calls and nothing else.
         unsafe { unshare.pre_exec(begin_cleanly) };
-        Run::start(unshare, self.tty, self.below_pause, Instant::now() + self.guard)
+        Run::start(unshare, self.tty, self.below_pause, Instant::now() + self.guard * patience())
     }
 }
 
