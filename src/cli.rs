@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::policy::drain::{Leftovers, Policy};
 use crate::policy::restart::{self, When};
 use crate::policy::schedule::{Fault, Schedule, Target};
+use crate::text::bytes::after;
 use crate::text::number::number;
 use crate::text::signal::{Signal, Signals};
 use crate::text::time::{self, Time};
@@ -403,7 +404,7 @@ impl Reading {
             let bytes = word.to_bytes();
             if bytes == b"--" {
                 return words.next();
-            } else if let Some(long) = bytes.strip_prefix(b"--") {
+            } else if let Some(long) = after(bytes, b"--") {
                 self.long(word, long, || words.next().map(|(_, word)| word));
             } else if bytes.len() > 1 && bytes.first() == Some(&b'-') {
                 self.letters(word, || words.next().map(|(_, word)| word));

@@ -7,6 +7,7 @@ use std::ffi::CStr;
 use crate::cli::Refusal;
 use crate::kernel::memory;
 use crate::kernel::words::{Words, leaked};
+use crate::text::bytes::after;
 
 const VALID: &str = "${VAR} of a variable that is set, ${VAR:-default}, $$ for a $";
 
@@ -38,7 +39,7 @@ pub fn expand(command: Words, environ: Words) -> Result<Words, Refusal<'static>>
 const NO_MEMORY: &str = "no memory";
 
 fn value(environ: Words, name: &[u8]) -> Option<&'static [u8]> {
-    environ.iter().find_map(|word| word.to_bytes().strip_prefix(name)?.strip_prefix(b"="))
+    environ.iter().find_map(|word| after(after(word.to_bytes(), name)?, b"="))
 }
 
 /// None where there is no memory.
@@ -64,11 +65,11 @@ fn replaced<'a>(
                 let end = tail.iter().position(|&byte| byte == b'}').ok_or("${ without }")?;
                 let (inside, tail) = tail.split_at_checked(end).unwrap_or_default();
                 put(variable(inside, &value)?);
-                tail.strip_prefix(b"}").unwrap_or_default()
+                after(tail, b"}").unwrap_or_default()
             }
             _ => {
                 put(b"$");
-                dollar.strip_prefix(b"$").unwrap_or_default()
+                after(dollar, b"$").unwrap_or_default()
             }
         };
     }
@@ -88,7 +89,7 @@ fn variable<'a>(
     if digit || !name.iter().all(letter) || !(default.is_empty() || default.starts_with(b":-")) {
         return Err("neither ${VAR} nor ${VAR:-default}");
     }
-    match (value(name), default.strip_prefix(b":-")) {
+    match (value(name), after(default, b":-")) {
         (None | Some(b""), Some(default)) => Ok(default),
         (Some(value), _) => Ok(value),
         (None, None) => Err("a variable that is not set, and no default"),

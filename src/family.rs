@@ -15,6 +15,7 @@ use crate::policy::drain::Leftovers;
 use crate::policy::relay::Relay;
 use crate::policy::schedule::Target;
 use crate::report::{Reporter, event};
+use crate::text::bytes::{after, before};
 use crate::text::number::number;
 use crate::text::process::{Process, Status};
 use crate::text::signal::{Signal, Signals};
@@ -658,7 +659,7 @@ impl Sight for Eyes {
 
     fn stream(&self, process: &Process, fd: u8) -> Stream {
         let mut buffer = [0; 64];
-        let pipe = |name: &[u8]| number(name.strip_prefix(b"pipe:[")?.strip_suffix(b"]")?);
+        let pipe = |name: &[u8]| number(before(after(name, b"pipe:[")?, b"]")?);
         match proc::descriptor(process.pid, fd, &mut buffer) {
             Ok(name) => pipe(name).map_or(Stream::Other, Stream::Pipe),
             Err(Errno::EACCES | Errno::EPERM) => Stream::Unseen,

@@ -14,7 +14,7 @@ use crate::config::{Config, OWN_FAILURE};
 use crate::kernel::file::{self, Standard, standard};
 use crate::kernel::spawn::Failure;
 use crate::kernel::stderr::write_stderr;
-use crate::text::line::Line;
+use crate::text::line::{Line, Writer};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
@@ -123,14 +123,14 @@ impl Reporter<'_> {
     }
 
     /// `event` names the line for programs, `write` says it to people.
-    pub fn say(&self, event: Event, mut write: impl FnMut(&mut Line)) {
+    pub fn say(&self, event: Event, mut write: impl FnMut(&mut Writer)) {
         if self.hears(event) {
             stderr(&self.line(event, &mut write));
         }
     }
 
     /// Said, and the last that is heard of this life: to the termination log too.
-    pub fn fail(&self, event: Event, mut write: impl FnMut(&mut Line)) {
+    pub fn fail(&self, event: Event, mut write: impl FnMut(&mut Writer)) {
         let line = self.line(event, &mut write);
         stderr(&line);
         self.log(&line);
@@ -140,11 +140,11 @@ impl Reporter<'_> {
     /// stack: four pages touched in a container that never says a word.
     #[cold]
     #[inline(never)]
-    fn line(&self, event: Event, write: &mut dyn FnMut(&mut Line)) -> Line {
-        let mut message = Line::new();
+    fn line(&self, event: Event, write: &mut dyn FnMut(&mut Writer)) -> Line {
+        let mut message: Line = Line::new();
         write(&mut message);
         let message = message.as_bytes().get(..MESSAGE).unwrap_or(message.as_bytes());
-        let mut line = Line::new();
+        let mut line: Line = Line::new();
         if self.config.json {
             self.object(event, &mut line);
             line.put(",\"message\":\"").json(message).put("\"}\n");
@@ -155,13 +155,13 @@ impl Reporter<'_> {
     }
 
     /// The beginning of every object.
-    pub fn object(&self, event: Event, line: &mut Line) {
+    pub fn object(&self, event: Event, line: &mut Writer) {
         line.put("{\"program\":\"drainit\",\"event\":\"").put(event.name).put("\"");
     }
 
     /// Appends a line to the termination log, if there is one.
     #[cold]
-    pub fn log(&self, line: &Line) {
+    pub fn log(&self, line: &Writer) {
         let Some(path) = self.config.termination_log else { return };
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND;
         let written = file::open(path, flags).and_then(|file| file::write(&file, line.as_bytes()));
@@ -210,7 +210,7 @@ impl Reporter<'_> {
             line.put(": ").put(refusal.why).put("; valid: ").put(refusal.valid);
         });
         if let (Some(value), Some(at), false) = (refusal.value, refusal.at, self.config.json) {
-            let mut line = Line::new();
+            let mut line: Line = Line::new();
             line.put("    ").foreign(value, POINTED).put("\n    ");
             for _ in 0..at.min(POINTED) {
                 line.put(" ");
@@ -246,7 +246,7 @@ pub fn stdout(text: &[u8]) -> u8 {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
             Err(error) => {
-                let mut line = Line::new();
+                let mut line: Line = Line::new();
                 stderr(line.put("drainit: cannot write to stdout: ").put(error.desc()).put("\n"));
                 return OWN_FAILURE;
             }
@@ -255,7 +255,7 @@ pub fn stdout(text: &[u8]) -> u8 {
     0
 }
 
-pub fn stderr(line: &Line) {
+pub fn stderr(line: &Writer) {
     let _ = write_stderr(line.as_bytes());
 }
 

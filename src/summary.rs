@@ -9,7 +9,7 @@ use crate::policy::drain::Leftovers;
 use crate::policy::restart::History;
 use crate::policy::schedule::Target;
 use crate::report::{Reporter, event, stderr};
-use crate::text::line::Line;
+use crate::text::line::{Line, Writer};
 use crate::text::process::Who;
 use crate::text::signal::Signal;
 use crate::text::status::WaitStatus;
@@ -96,7 +96,7 @@ impl Summary<'_> {
     #[cold]
     #[inline(never)]
     fn line(&self, report: &Reporter) -> Line {
-        let mut line = Line::new();
+        let mut line: Line = Line::new();
         if report.config.json {
             self.json(report, &mut line)
         } else {
@@ -105,7 +105,7 @@ impl Summary<'_> {
         line
     }
 
-    fn text(&self, report: &Reporter, line: &mut Line) {
+    fn text(&self, report: &Reporter, line: &mut Writer) {
         line.put("drainit: ");
         for fate in Fate::ALL {
             let count = self.ledger.count(fate);
@@ -139,7 +139,7 @@ impl Summary<'_> {
         line.put("; exit code ").put(self.exit_code).put("\n");
     }
 
-    fn json(&self, report: &Reporter, line: &mut Line) {
+    fn json(&self, report: &Reporter, line: &mut Writer) {
         report.object(event::REPORT, line);
         optional(
             line.put(",\"grace_ms\":"),
@@ -175,7 +175,7 @@ impl Summary<'_> {
     }
 }
 
-fn names<'a>(line: &mut Line, all: impl Iterator<Item = (&'a Row, &'a Who)>, count: u64) {
+fn names<'a>(line: &mut Writer, all: impl Iterator<Item = (&'a Row, &'a Who)>, count: u64) {
     let mut named = 0;
     for (row, who) in all.take(NAMED) {
         if line.as_bytes().len() < NAMES_END {
@@ -190,7 +190,7 @@ fn names<'a>(line: &mut Line, all: impl Iterator<Item = (&'a Row, &'a Who)>, cou
 }
 
 /// How it ended, where that is more than the word says.
-fn code(line: &mut Line, row: &Row) {
+fn code(line: &mut Writer, row: &Row) {
     match row.status() {
         Some(status) if status.signal().is_none() && status.exit_code() != 0 => {
             line.put(" with ").put(status.exit_code());
@@ -204,7 +204,7 @@ fn code(line: &mut Line, row: &Row) {
     }
 }
 
-fn object(line: &mut Line, row: &Row, who: &Who) {
+fn object(line: &mut Writer, row: &Row, who: &Who) {
     line.put("{\"pid\":").put(who.pid).put(",\"command\":\"").json(who.command());
     line.put("\",\"age_s\":").put(who.age_s());
     if let Some(status) = row.status() {
@@ -213,7 +213,7 @@ fn object(line: &mut Line, row: &Row, who: &Who) {
     line.put("}");
 }
 
-fn optional(line: &mut Line, number: Option<u64>) {
+fn optional(line: &mut Writer, number: Option<u64>) {
     match number {
         Some(number) => line.put(number),
         None => line.put("null"),

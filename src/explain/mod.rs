@@ -9,7 +9,7 @@ pub use running::running;
 
 use crate::config::Config;
 use crate::report::{self, Reporter, event};
-use crate::text::line::Line;
+use crate::text::line::{Line, Writer};
 
 /// Written line by line, so that nothing is ever cut off.
 pub struct Page<'a> {
@@ -27,18 +27,18 @@ impl<'a> Page<'a> {
     }
 
     /// Once stdout fails nothing more is written: that was said.
-    fn line(&mut self, write: impl FnOnce(&mut Line)) {
-        let mut text = Line::new();
+    fn line(&mut self, write: impl FnOnce(&mut Writer)) {
+        let mut text: Line = Line::new();
         write(&mut text);
         if !self.report.config.json {
             return self.raw(text.put("\n"));
         }
-        let mut line = Line::new();
+        let mut line: Line = Line::new();
         self.report.object(event::EXPLAIN, &mut line);
         self.raw(line.put(",\"message\":\"").json(text.as_bytes()).put("\"}\n"));
     }
 
-    fn raw(&mut self, line: &Line) {
+    fn raw(&mut self, line: &Writer) {
         if self.code == 0 {
             self.code = report::stdout(line.as_bytes());
         }

@@ -14,7 +14,8 @@ use crate::policy::application::{self, Role};
 use crate::policy::drain::Leftovers;
 use crate::policy::relay::Relay;
 use crate::policy::schedule::Target;
-use crate::text::line::Line;
+use crate::text::bytes::after;
+use crate::text::line::{Line, Writer};
 use crate::text::process::Process;
 use crate::text::signal::Signal;
 use crate::text::time::Time;
@@ -60,7 +61,7 @@ pub fn running(config: &Config, environ: Words) -> u8 {
 const COLUMNS: usize = 80;
 
 fn columns(environ: Words) -> usize {
-    let value = environ.iter().find_map(|word| word.to_bytes().strip_prefix(b"COLUMNS="));
+    let value = environ.iter().find_map(|word| after(word.to_bytes(), b"COLUMNS="));
     let columns = value.and_then(crate::text::number::number).unwrap_or(COLUMNS as u64);
     (columns as usize).clamp(40, 400)
 }
@@ -161,7 +162,7 @@ impl<'a> Plan<'a> {
     }
 
     fn fate(&self, process: &Process) -> Line<80> {
-        let mut line = Line::new();
+        let mut line = Line::<80>::new();
         let signal = self.config.rewritten(Signal::TERM).unwrap_or(Signal::TERM);
         let policy = &self.config.policy;
         let in_group = Some(process.group) == self.main;
@@ -180,10 +181,10 @@ impl<'a> Plan<'a> {
             (_, Some(Role::Job)) if asks => line.put("SIGTERM once the main child is gone"),
             (_, Some(Role::Job)) => {
                 line.put("job: left to finish");
-                match policy.schedule.last_call() {
-                    Some(at) => line.put(", SIGTERM at ").put(at),
-                    None => &mut line,
+                if let Some(at) = policy.schedule.last_call() {
+                    line.put(", SIGTERM at ").put(at);
                 }
+                &mut *line
             }
             (_, None) if asks => line.put("SIGTERM once the main child is gone"),
             (_, None) => line.put("its parent's affair"),
@@ -213,7 +214,7 @@ fn show(page: &mut Page, plan: &Plan, tree: &Tree, top: &Process, layout: Layout
 /// `    17   3m  sh -c sidekiq       application: SIGTERM at once`
 fn row(page: &mut Page, process: &Process, fate: &str, role: Option<Role>, layout: Layout) {
     let who = proc::who(process);
-    let mut line = Line::new();
+    let mut line: Line = Line::new();
     if page.report.config.json {
         page.report.object(crate::report::event::PROCESS, &mut line);
         line.put(",\"pid\":").put(process.pid).put(",\"parent\":").put(process.parent);
@@ -262,7 +263,7 @@ fn coarse(seconds: u64) -> Time {
     })
 }
 
-fn pad(line: &mut Line, spaces: usize) {
+fn pad(line: &mut Writer, spaces: usize) {
     for _ in 0..spaces {
         line.put(" ");
     }

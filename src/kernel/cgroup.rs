@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
 use super::file;
+use crate::text::bytes::after;
 use crate::text::number::number;
 
 /// Where a container sees its own cgroup: version 2, then version 1.
@@ -36,7 +37,7 @@ fn count(file: &OwnedFd) -> Option<u64> {
 }
 
 fn parse(counts: &[u8]) -> Option<u64> {
-    counts.split(|&byte| byte == b'\n').find_map(|line| number(line.strip_prefix(b"oom_kill ")?))
+    counts.split(|&byte| byte == b'\n').find_map(|line| number(after(line, b"oom_kill ")?))
 }
 
 #[cfg(test)]

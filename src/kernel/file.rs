@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_int, c_long};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
@@ -28,10 +28,18 @@ pub enum Standard {
 pub fn open(path: &CStr, flags: c_int) -> Result<OwnedFd, Errno> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
     // SAFETY: a C string; the descriptor is new and ours alone.
-    unsafe {
-        let fd = libc::open(path.as_ptr(), flags, 0o644);
-        Errno::result(fd).map(|fd| OwnedFd::from_raw_fd(fd))
-    }
+    unsafe { owned(libc::open(path.as_ptr(), flags, 0o644)) }
+}
+
+/// The descriptor that a system call answered.
+///
+/// # Safety
+///
+/// It is -1, with errno set, or open and nobody else's.
+pub(super) unsafe fn owned(fd: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: OwnedFd is a c_int other than -1 (repr(transparent)). from_raw_fd says
+    // the same with a check that can panic, which the linker then keeps.
+    Errno::result(fd).map(|fd| unsafe { std::mem::transmute::<c_int, OwnedFd>(fd) })
 }
 
 /// One read from the file's start; files of /proc and cgroups of up to a page

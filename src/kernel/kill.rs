@@ -2,11 +2,12 @@
 //! the machine, and as PID 1 leaving does the same for the container.
 
 use std::ffi::c_long;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 
+use super::file::owned;
 use super::proc;
 use crate::text::process::Process;
 use crate::text::signal::Signal;
@@ -65,7 +66,7 @@ fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
     // SAFETY: plain numbers; the descriptor is new and ours alone.
     unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, c_long::from(pid.as_raw()), 0 as c_long);
-        Errno::result(fd as i32).map(|fd| OwnedFd::from_raw_fd(fd))
+        owned(fd as i32)
     }
 }
 

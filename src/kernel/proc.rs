@@ -182,7 +182,7 @@ fn read<T>(path: &CStr, parse: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>,
 }
 
 fn path(pid: Pid, file: &str) -> Line<32> {
-    let mut line = Line::new();
+    let mut line = Line::<32>::new();
     line.put("/proc/").put(pid).put(file);
     line
 }

@@ -46,9 +46,9 @@ fn write_terminal(bytes: &[u8]) -> Result<(), Errno> {
     if let Ok(terminal) = open(c"/proc/self/fd/2", libc::O_WRONLY) {
         return write(terminal, bytes).map(drop);
     }
-    for byte in bytes.chunks(1) {
+    for byte in bytes {
         has_room()?;
-        write(standard(Standard::Err), byte)?;
+        write(standard(Standard::Err), std::slice::from_ref(byte))?;
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 //! java and ruby show it as caught in /proc/PID/status and still die of it. Only of
 //! a shell that bit means something: that its script has a TERM trap.
 
+use crate::text::bytes::{after, before};
+
 /// How a relay stands to what it runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Relay {
@@ -59,7 +61,7 @@ impl Relay {
     pub fn named(name: &[u8]) -> Option<Relay> {
         let program = name.split(|&byte| byte == b' ').next().unwrap_or_default();
         let base = base(program);
-        let stem = [&b".js"[..], b".cjs", b".mjs"].iter().find_map(|end| base.strip_suffix(*end));
+        let stem = [&b".js"[..], b".cjs", b".mjs"].iter().find_map(|end| before(base, end));
         let stem = stem.unwrap_or(base);
         RELAYS.iter().find(|(known, _)| *known == stem).map(|(_, relay)| *relay)
     }
@@ -67,7 +69,7 @@ impl Relay {
 
 fn base(path: &[u8]) -> &[u8] {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    name.strip_prefix(b"-").unwrap_or(name)
+    after(name, b"-").unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Who is signalled when, as one list: built from the options, or read from
 //! `--schedule`. Pure.
 
-use crate::text::line::{Line, Put};
+use crate::text::line::{Put, Writer};
 use crate::text::signal::Signal;
 use crate::text::time::{Time, duration};
 
@@ -218,7 +218,7 @@ impl Schedule {
 
 /// In its own notation.
 impl Put for &Schedule {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         let mut clock = Time::ZERO;
         for (n, step) in self.steps().iter().enumerate() {
             line.put(if n == 0 { "" } else { "/" });

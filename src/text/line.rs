@@ -2,6 +2,7 @@
 //! `core::fmt` (which links 250 kB of it). What does not fit is cut off.
 
 use std::ffi::CStr;
+use std::ops::{Deref, DerefMut};
 
 use nix::unistd::Pid;
 
@@ -11,16 +12,39 @@ use super::time::Time;
 /// all (pipe(7)), and it is what Kubernetes takes of a termination message.
 pub const CAPACITY: usize = 4096;
 
-pub struct Line<const N: usize = CAPACITY> {
-    bytes: [u8; N],
+/// Text, and its length, in a buffer of some size.
+pub struct Text<B: ?Sized> {
     length: usize,
+    bytes: B,
 }
+
+/// With a buffer of this size.
+pub type Line<const N: usize = CAPACITY> = Text<[u8; N]>;
+
+/// Whatever its size: the code that writes is there once, and not once a size.
+pub type Writer = Text<[u8]>;
 
 impl<const N: usize> Line<N> {
     pub const fn new() -> Line<N> {
-        Line { bytes: [0; N], length: 0 }
+        Text { length: 0, bytes: [0; N] }
     }
+}
 
+impl<const N: usize> Deref for Line<N> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        self
+    }
+}
+
+impl<const N: usize> DerefMut for Line<N> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        self
+    }
+}
+
+impl Writer {
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
@@ -33,14 +57,14 @@ impl<const N: usize> Line<N> {
 
     /// Adds text, a number, a pid, a length of time, a signal, a process: a chain
     /// of these reads forward.
-    pub fn put(&mut self, item: impl Put) -> &mut Line<N> {
+    pub fn put(&mut self, item: impl Put) -> &mut Writer {
         item.put_on(self);
         self
     }
 
     // Not into each of its hundreds of callers: 11 kB.
     #[inline(never)]
-    pub fn raw(&mut self, bytes: &[u8]) -> &mut Line<N> {
+    pub fn raw(&mut self, bytes: &[u8]) -> &mut Writer {
         for &byte in bytes {
             if let Some(place) = self.bytes.get_mut(self.length) {
                 *place = byte;
@@ -52,7 +76,7 @@ impl<const N: usize> Line<N> {
 
     /// Somebody else's bytes, at most `most` of them: what a terminal would
     /// obey or a log would break at becomes `?`.
-    pub fn foreign(&mut self, bytes: &[u8], most: usize) -> &mut Line<N> {
+    pub fn foreign(&mut self, bytes: &[u8], most: usize) -> &mut Writer {
         for &byte in bytes.iter().take(most) {
             self.raw(&[if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' }]);
         }
@@ -61,7 +85,7 @@ impl<const N: usize> Line<N> {
 
     /// The inside of a JSON string. Bytes that are not ASCII are `foreign`'s
     /// affair, so that no sequence is ever cut.
-    pub fn json(&mut self, text: &[u8]) -> &mut Line<N> {
+    pub fn json(&mut self, text: &[u8]) -> &mut Writer {
         for &byte in text {
             match byte {
                 b'"' | b'\\' => self.raw(&[b'\\', byte]),
@@ -80,17 +104,17 @@ impl<const N: usize> Default for Line<N> {
 
 /// What a [`Line`] takes.
 pub trait Put {
-    fn put_on<const N: usize>(self, line: &mut Line<N>);
+    fn put_on(self, line: &mut Writer);
 }
 
 impl Put for &str {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         line.raw(self.as_bytes());
     }
 }
 
 impl Put for u64 {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         let mut rest = self;
         let mut digits = [0; 20];
         let mut used = 0;
@@ -107,26 +131,26 @@ impl Put for u64 {
 }
 
 impl Put for u8 {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         line.put(u64::from(self));
     }
 }
 
 impl Put for usize {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         line.put(self as u64);
     }
 }
 
 impl Put for Pid {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         line.put(self.as_raw() as u64);
     }
 }
 
 /// As the options take it: `1m30s`, `2s500ms`, `0s`, `infinity`.
 impl Put for Time {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         if self == Time::NEVER {
             line.put("infinity");
             return;

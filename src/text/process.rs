@@ -3,7 +3,7 @@
 
 use nix::unistd::Pid;
 
-use super::line::{Line, Put};
+use super::line::{Line, Put, Writer};
 use super::number::number;
 use super::signal::Signals;
 
@@ -128,7 +128,7 @@ pub struct Who {
 impl Who {
     /// `command` is its argv, each word with a NUL behind it, or its comm.
     pub fn new(pid: Pid, command: &[u8], age_s: u64) -> Who {
-        let mut line = Line::new();
+        let mut line = Line::<COMMAND>::new();
         let end = command.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         let shown = command.get(..end).unwrap_or_default();
         let most = COMMAND - "...".len();
@@ -149,7 +149,7 @@ impl Who {
 }
 
 impl Put for &Who {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         line.put("pid ").put(self.pid).put(" \"").raw(self.command()).put("\" (age ");
         line.put(self.age_s).put("s)");
     }

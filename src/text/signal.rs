@@ -3,7 +3,7 @@
 
 use signal_hook::low_level::signal_name;
 
-use super::line::{Line, Put};
+use super::line::{Put, Writer};
 use super::number::number;
 
 /// A signal's number, 1 to 64.
@@ -60,7 +60,7 @@ impl Signal {
             real_time(high, b'-', rest)
         } else {
             return (1..32).map(Signal).find(|signal| {
-                signal.standard_name().is_some_and(|own| own.as_bytes().eq_ignore_ascii_case(name))
+                signal.standard_name().is_some_and(|own| is_same(own.as_bytes(), name))
             });
         }
         .filter(|n| (low..=high).contains(n))
@@ -91,7 +91,7 @@ impl Signal {
 
 /// `SIGTERM`, `SIGRTMIN+3`.
 impl Put for Signal {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         line.put("SIG").put(self.short());
     }
 }
@@ -100,7 +100,7 @@ impl Put for Signal {
 pub struct Short(Signal);
 
 impl Put for Short {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         let (signal, low) = (self.0, libc::SIGRTMIN() as u8);
         match signal.standard_name() {
             Some(name) => line.put(name),
@@ -147,7 +147,12 @@ impl Signals {
 
 fn strip<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (head, rest) = text.split_at_checked(prefix.len())?;
-    head.eq_ignore_ascii_case(prefix).then_some(rest)
+    is_same(head, prefix).then_some(rest)
+}
+
+/// In any case of letters.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.eq_ignore_ascii_case(b))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Wait status -> exit code. Pure.
 
-use super::line::{Line, Put};
+use super::line::{Put, Writer};
 use super::signal::Signal;
 
 /// What waitpid says of a child: how it ended, or that it stopped. Not an exit
@@ -44,7 +44,7 @@ impl WaitStatus {
 
 /// `exited with 3`, `was ended by SIGTERM`
 impl Put for WaitStatus {
-    fn put_on<const N: usize>(self, line: &mut Line<N>) {
+    fn put_on(self, line: &mut Writer) {
         match self.signal() {
             Some(signal) => line.put("was ended by ").put(signal),
             None => line.put("exited with ").put(self.exit_code()),

@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use drainit::text::bytes::after;
+
 use super::alloc;
 use super::memory::strlen;
 use super::syscall::{errno, fail, result, syscall};
@@ -66,7 +68,7 @@ unsafe fn path<'a>(environ: Vector) -> &'a [u8] {
         let word = *environ.add(n);
         (!word.is_null()).then(|| CStr::from_ptr(word).to_bytes())
     });
-    words.find_map(|word| word.strip_prefix(b"PATH=")).unwrap_or(DEFAULT)
+    words.find_map(|word| after(word, b"PATH=")).unwrap_or(DEFAULT)
 }
 
 /// execve, and a file that is no program to the kernel is a script to /bin/sh.
