@@ -368,13 +368,19 @@ impl Reading {
     }
 
     fn refuse(&mut self, name: &'static [u8], why: &'static str, valid: &'static str) {
-        self.refused.get_or_insert(Refusal { name, value: None, why, valid, at: None });
+        self.first(Refusal { name, value: None, why, valid, at: None });
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first(&mut self, refusal: Refusal<'static>) {
+        self.refused.get_or_insert(refusal);
     }
 
     fn value(&mut self, effect: fn(&mut Reading, Given) -> Read<()>, given: Given) {
         if let Err((why, valid)) = effect(self, given) {
             let value = Some(given.bytes());
-            self.refused.get_or_insert(Refusal { name: given.name, value, why, valid, at: None });
+            self.first(Refusal { name: given.name, value, why, valid, at: None });
         }
     }
 
@@ -479,18 +485,19 @@ impl Reading {
                 Time::ZERO
             }
         };
-        let policy = &mut self.config.policy;
-        policy.schedule = Schedule::build(policy.signal_to, self.grace, last_call);
+        let signal_to = self.config.policy.signal_to;
+        self.config.policy.schedule = Schedule::build(signal_to, self.grace, last_call);
         if let Some(given) = self.schedule {
-            match Schedule::parse(given.bytes(), policy.signal_to) {
-                Ok(schedule) => policy.schedule = schedule,
+            match Schedule::parse(given.bytes(), signal_to) {
+                Ok(schedule) => self.config.policy.schedule = schedule,
                 Err(Fault { at, why }) => {
                     let valid = "[TIME/]SIGNAL[:TARGET]/TIME/.../KILL or .../forever";
                     let (name, value) = (given.name, Some(given.bytes()));
-                    self.refused.get_or_insert(Refusal { name, value, why, valid, at: Some(at) });
+                    self.first(Refusal { name, value, why, valid, at: Some(at) });
                 }
             }
         }
+        let policy = &mut self.config.policy;
         policy.leftovers = self.leftovers.unwrap_or(match policy.signal_to {
             _ if policy.schedule.by_hand => Leftovers::Wait,
             Target::Group | Target::All => Leftovers::Ask,
@@ -592,7 +599,7 @@ fn split(word: &'static CStr, prefix: &str) -> Option<Given> {
 }
 
 fn tail(word: &'static CStr, from: usize) -> Option<&'static CStr> {
-    CStr::from_bytes_with_nul(word.to_bytes_with_nul().get(from..)?).ok()
+    CStr::from_bytes_until_nul(word.to_bytes_with_nul().get(from..)?).ok()
 }
 
 fn one_of<T: Copy>(given: Given, names: &[(&str, T)]) -> Option<T> {

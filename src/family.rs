@@ -575,7 +575,7 @@ impl<'a> Family<'a> {
         if error != Errno::ESRCH {
             self.report.say(said, |line| {
                 line.put("cannot send ").put(signal).put(" to pid ").put(pid).put(": ");
-                line.put(error.desc());
+                line.put(error);
                 if error == Errno::EPERM {
                     line.put("; another user's, and we lack CAP_KILL?");
                 }
@@ -588,7 +588,7 @@ impl<'a> Family<'a> {
             result.or_else(|error| (error == Errno::ESRCH).then_some(()).ok_or(error))
         {
             self.report.say(event::NOT_KILLED, |line| {
-                line.put("cannot kill ").put(&proc::who(process)).put(": ").put(error.desc());
+                line.put("cannot kill ").put(&proc::who(process)).put(": ").put(error);
             });
         }
     }

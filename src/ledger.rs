@@ -121,6 +121,11 @@ impl Row {
             self.state = State::Gone;
         }
     }
+
+    fn unseen(mut self) -> Row {
+        self.gone();
+        self
+    }
 }
 
 impl Ledger {
@@ -131,27 +136,29 @@ impl Ledger {
         look: impl Iterator<Item = &'a Process>,
         name: impl Fn(&Process) -> Who,
     ) -> Option<()> {
+        let mut old = std::mem::take(&mut self.rows).into_iter();
+        let mut next = old.next();
         let mut rows = Vec::new();
-        rows.try_reserve(self.rows.len()).ok()?;
-        let mut old = std::mem::take(&mut self.rows).into_iter().peekable();
         for process in look {
-            while let Some(mut row) = old.next_if(|row| row.process.identity() < process.identity())
-            {
-                row.gone();
-                memory::push(&mut rows, row)?;
+            while let Some(row) = next.take_if(|row| row.process.identity() < process.identity()) {
+                memory::push(&mut rows, row.unseen())?;
+                next = old.next();
             }
-            let row = match old.next_if(|row| row.process.is(process)) {
-                // It may have another parent by now, another group.
-                Some(row) => Row { process: *process, ..row },
+            let row = match next.take_if(|row| row.process.is(process)) {
+                Some(row) => {
+                    next = old.next();
+                    // It may have another parent by now, another group.
+                    Row { process: *process, ..row }
+                }
                 // It ended before it was seen.
                 None if process.zombie => continue,
                 None => self.named(Row::new(process), &name),
             };
             memory::push(&mut rows, row)?;
         }
-        for mut row in old {
-            row.gone();
-            memory::push(&mut rows, row)?;
+        while let Some(row) = next {
+            memory::push(&mut rows, row.unseen())?;
+            next = old.next();
         }
         self.rows = rows;
         Some(())

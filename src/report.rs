@@ -42,38 +42,38 @@ pub mod event {
         Event { name, level }
     }
 
-    pub const REFUSED: Event = event("refused", Warning);
-    pub const UNKNOWN_VARIABLE: Event = event("unknown-variable", Warning);
-    pub const NOT_STARTED: Event = event("not-started", Warning);
-    pub const CANNOT: Event = event("cannot", Warning);
-    pub const START: Event = event("start", Doing);
-    pub const SIGNAL: Event = event("signal", Doing);
-    pub const NO_STOP_SIGNAL: Event = event("no-stop-signal", Warning);
-    pub const DROP: Event = event("drop", Doing);
-    pub const NOBODY: Event = event("nobody", Doing);
-    pub const SEND: Event = event("send", Doing);
-    pub const NOT_ASKED: Event = event("not-asked", Warning);
-    pub const NOT_SENT: Event = event("not-sent", Doing);
-    pub const NO_PROC: Event = event("no-proc", Doing);
-    pub const UNSEEN: Event = event("unseen", Warning);
-    pub const MAIN: Event = event("main", Doing);
-    pub const MAIN_KILLED: Event = event("main-killed", Warning);
-    pub const OOM: Event = event("oom", Warning);
-    pub const ORPHAN: Event = event("orphan", Detail);
-    pub const WAITING: Event = event("waiting", Warning);
-    pub const DEADLINE: Event = event("deadline", Doing);
-    pub const NOT_KILLED: Event = event("not-killed", Warning);
-    pub const CUT: Event = event("cut", Warning);
-    pub const REPORT: Event = event("report", Doing);
-    pub const TERMINATION_LOG: Event = event("termination-log", Warning);
-    pub const RUN_FAILED: Event = event("run-failed", Warning);
-    pub const PAUSE: Event = event("pause", Doing);
+    pub const REFUSED: &Event = &event("refused", Warning);
+    pub const UNKNOWN_VARIABLE: &Event = &event("unknown-variable", Warning);
+    pub const NOT_STARTED: &Event = &event("not-started", Warning);
+    pub const CANNOT: &Event = &event("cannot", Warning);
+    pub const START: &Event = &event("start", Doing);
+    pub const SIGNAL: &Event = &event("signal", Doing);
+    pub const NO_STOP_SIGNAL: &Event = &event("no-stop-signal", Warning);
+    pub const DROP: &Event = &event("drop", Doing);
+    pub const NOBODY: &Event = &event("nobody", Doing);
+    pub const SEND: &Event = &event("send", Doing);
+    pub const NOT_ASKED: &Event = &event("not-asked", Warning);
+    pub const NOT_SENT: &Event = &event("not-sent", Doing);
+    pub const NO_PROC: &Event = &event("no-proc", Doing);
+    pub const UNSEEN: &Event = &event("unseen", Warning);
+    pub const MAIN: &Event = &event("main", Doing);
+    pub const MAIN_KILLED: &Event = &event("main-killed", Warning);
+    pub const OOM: &Event = &event("oom", Warning);
+    pub const ORPHAN: &Event = &event("orphan", Detail);
+    pub const WAITING: &Event = &event("waiting", Warning);
+    pub const DEADLINE: &Event = &event("deadline", Doing);
+    pub const NOT_KILLED: &Event = &event("not-killed", Warning);
+    pub const CUT: &Event = &event("cut", Warning);
+    pub const REPORT: &Event = &event("report", Doing);
+    pub const TERMINATION_LOG: &Event = &event("termination-log", Warning);
+    pub const RUN_FAILED: &Event = &event("run-failed", Warning);
+    pub const PAUSE: &Event = &event("pause", Doing);
 
     /// On stdout, not stderr: `--explain`.
-    pub const EXPLAIN: Event = event("explain", Warning);
-    pub const PROCESS: Event = event("process", Warning);
+    pub const EXPLAIN: &Event = &event("explain", Warning);
+    pub const PROCESS: &Event = &event("process", Warning);
 
-    pub const ALL: [Event; 28] = [
+    pub const ALL: [&Event; 28] = [
         REFUSED,
         UNKNOWN_VARIABLE,
         NOT_STARTED,
@@ -117,30 +117,28 @@ pub struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    pub fn hears(&self, event: Event) -> bool {
+    pub fn hears(&self, event: &Event) -> bool {
         let orphans = event == event::ORPHAN && self.config.say_orphans;
         orphans || self.config.verbosity >= event.level as u64
     }
 
     /// `event` names the line for programs, `write` says it to people.
-    pub fn say(&self, event: Event, mut write: impl FnMut(&mut Writer)) {
+    pub fn say(&self, event: &Event, mut write: impl FnMut(&mut Writer)) {
         if self.hears(event) {
-            stderr(&self.line(event, &mut write));
+            self.write(event, false, &mut write);
         }
     }
 
     /// Said, and the last that is heard of this life: to the termination log too.
-    pub fn fail(&self, event: Event, mut write: impl FnMut(&mut Writer)) {
-        let line = self.line(event, &mut write);
-        stderr(&line);
-        self.log(&line);
+    pub fn fail(&self, event: &Event, mut write: impl FnMut(&mut Writer)) {
+        self.write(event, true, &mut write);
     }
 
     /// Apart from `say`, whose callers would else each have two lines on their
     /// stack: four pages touched in a container that never says a word.
     #[cold]
     #[inline(never)]
-    fn line(&self, event: Event, write: &mut dyn FnMut(&mut Writer)) -> Line {
+    fn write(&self, event: &Event, log: bool, write: &mut dyn FnMut(&mut Writer)) {
         let mut message: Line = Line::new();
         write(&mut message);
         let message = message.as_bytes().get(..MESSAGE).unwrap_or(message.as_bytes());
@@ -151,11 +149,14 @@ impl Reporter<'_> {
         } else {
             line.put("drainit: ").raw(message).put("\n");
         }
-        line
+        stderr(&line);
+        if log {
+            self.log(&line);
+        }
     }
 
     /// The beginning of every object.
-    pub fn object(&self, event: Event, line: &mut Writer) {
+    pub fn object(&self, event: &Event, line: &mut Writer) {
         line.put("{\"program\":\"drainit\",\"event\":\"").put(event.name).put("\"");
     }
 
@@ -168,7 +169,7 @@ impl Reporter<'_> {
         if let Err(error) = written {
             self.say(event::TERMINATION_LOG, |line| {
                 line.put("cannot write the termination log ").foreign(path.to_bytes(), SHOWN);
-                line.put(": ").put(error.desc());
+                line.put(": ").put(error);
             });
         }
     }
@@ -184,7 +185,7 @@ impl Reporter<'_> {
         };
         self.fail(event::NOT_STARTED, |line| {
             line.put("cannot ").put(what).put(" '").foreign(command.to_bytes(), SHOWN).put("': ");
-            line.put(error.desc()).put(hint);
+            line.put(error).put(hint);
         });
         code
     }
@@ -193,7 +194,7 @@ impl Reporter<'_> {
     #[cold]
     pub fn cannot(&self, what: &str, error: Errno) -> u8 {
         self.fail(event::CANNOT, |line| {
-            line.put("cannot ").put(what).put(": ").put(error.desc());
+            line.put("cannot ").put(what).put(": ").put(error);
             line.put("; is there a seccomp filter?");
         });
         OWN_FAILURE
@@ -247,7 +248,7 @@ pub fn stdout(text: &[u8]) -> u8 {
             Err(Errno::EINTR) => {}
             Err(error) => {
                 let mut line: Line = Line::new();
-                stderr(line.put("drainit: cannot write to stdout: ").put(error.desc()).put("\n"));
+                stderr(line.put("drainit: cannot write to stdout: ").put(error).put("\n"));
                 return OWN_FAILURE;
             }
         }

@@ -27,7 +27,12 @@ impl<'a> Page<'a> {
     }
 
     /// Once stdout fails nothing more is written: that was said.
-    fn line(&mut self, write: impl FnOnce(&mut Writer)) {
+    fn line(&mut self, mut write: impl FnMut(&mut Writer)) {
+        self.write(&mut write);
+    }
+
+    #[inline(never)]
+    fn write(&mut self, write: &mut dyn FnMut(&mut Writer)) {
         let mut text: Line = Line::new();
         write(&mut text);
         if !self.report.config.json {

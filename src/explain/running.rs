@@ -114,7 +114,7 @@ fn explain(page: &mut Page, own: &Config, drainit: Pid, all: &Everybody, columns
     }
     for process in all.list.iter().filter(|process| is_execed(all, process, drainit)) {
         let layout = Layout { depth: 0, fate: width, columns };
-        row(page, process, "not ours (exec): ends with the container", None, layout);
+        row(page, process, b"not ours (exec): ends with the container", None, layout);
     }
     if !own.json {
         page.text("");
@@ -200,8 +200,7 @@ impl<'a> Plan<'a> {
 /// A process and all below it.
 fn show(page: &mut Page, plan: &Plan, tree: &Tree, top: &Process, layout: Layout) {
     let fate = plan.fate(top);
-    let text = std::str::from_utf8(fate.as_bytes()).unwrap_or_default();
-    row(page, top, text, plan.role(top), layout);
+    row(page, top, fate.as_bytes(), plan.role(top), layout);
     let below = Layout { depth: layout.depth + 1, ..layout };
     // Deeper than this nobody reads on, and a chain of thousands has an end.
     if layout.depth < 64 {
@@ -212,7 +211,7 @@ fn show(page: &mut Page, plan: &Plan, tree: &Tree, top: &Process, layout: Layout
 }
 
 /// `    17   3m  sh -c sidekiq       application: SIGTERM at once`
-fn row(page: &mut Page, process: &Process, fate: &str, role: Option<Role>, layout: Layout) {
+fn row(page: &mut Page, process: &Process, fate: &[u8], role: Option<Role>, layout: Layout) {
     let who = proc::who(process);
     let mut line: Line = Line::new();
     if page.report.config.json {
@@ -220,7 +219,7 @@ fn row(page: &mut Page, process: &Process, fate: &str, role: Option<Role>, layou
         line.put(",\"pid\":").put(process.pid).put(",\"parent\":").put(process.parent);
         line.put(",\"age_s\":").put(who.age_s()).put(",\"command\":\"").json(who.command());
         line.put("\",\"role\":").put(role.map_or("null", json_role));
-        line.put(",\"fate\":\"").put(fate).put("\"}\n");
+        line.put(",\"fate\":\"").json(fate).put("\"}\n");
         return page.raw(&line);
     }
     let mut pid = Line::<16>::new();
@@ -237,7 +236,7 @@ fn row(page: &mut Page, process: &Process, fate: &str, role: Option<Role>, layou
     let shown = if command.len() > left { left.saturating_sub(3) } else { command.len() };
     line.foreign(command, shown);
     pad(&mut line, left.saturating_sub(command.len()) + 2);
-    page.raw(line.put(fate).put("\n"));
+    page.raw(line.raw(fate).put("\n"));
 }
 
 fn json_role(role: Role) -> &'static str {

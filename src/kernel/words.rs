@@ -61,7 +61,8 @@ impl Words {
 /// is no memory, or a NUL within.
 pub fn leaked(mut text: Vec<u8>) -> Option<&'static CStr> {
     memory::push(&mut text, 0)?;
-    CStr::from_bytes_with_nul(text.leak()).ok()
+    let whole = !text.iter().rev().skip(1).any(|&byte| byte == 0);
+    CStr::from_bytes_until_nul(text.leak()).ok().filter(|_| whole)
 }
 
 #[cfg(test)]

@@ -237,6 +237,7 @@ impl Put for &Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::line::Line;
 
     fn seconds(n: u64) -> Time {
         Time::seconds(n)

@@ -2,6 +2,7 @@
 //! The lowest floor. Pure: nothing in here asks the kernel for anything.
 
 pub mod bytes;
+pub mod error;
 pub mod line;
 pub mod number;
 pub mod process;

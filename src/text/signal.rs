@@ -158,6 +158,7 @@ fn is_same(a: &[u8], b: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::line::Line;
 
     fn name(signal: Signal) -> String {
         let mut line = Line::<16>::new();
