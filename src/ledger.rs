@@ -145,10 +145,11 @@ impl Ledger {
                 next = old.next();
             }
             let row = match next.take_if(|row| row.process.is(process)) {
-                Some(row) => {
+                Some(mut row) => {
                     next = old.next();
                     // It may have another parent by now, another group.
-                    Row { process: *process, ..row }
+                    row.process = *process;
+                    row
                 }
                 // It ended before it was seen.
                 None if process.zombie => continue,
