@@ -18,6 +18,7 @@ mod bad_input;
 mod draining;
 mod exit_status;
 mod forwarding;
+mod hard;
 mod harness;
 mod peers;
 mod reaping;
