@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_secs(10);
 pub struct Row {
     pub name: String,
     pub unit: &'static str,
-    /// drainit's ratio may be at most this, where noise cannot move it.
+    /// drainit's ratio may be at most this.
     pub bar: Option<f64>,
     pub medians: BTreeMap<&'static str, f64>,
 }
@@ -44,12 +44,24 @@ struct Key {
 
 pub struct Samples {
     peers: Vec<&'static Peer>,
+    /// Those that never sleep: of them only what needs no sleep is measured.
+    restless: Vec<&'static str>,
     rows: Vec<(Key, BTreeMap<&'static str, Vec<f64>>)>,
 }
 
 impl Samples {
-    pub fn new(peers: Vec<&'static Peer>) -> Samples {
-        Samples { peers, rows: Vec::new() }
+    pub fn new(peers: Vec<&'static Peer>, probe: &Probe) -> Samples {
+        let mut samples = Samples { peers, restless: Vec::new(), rows: Vec::new() };
+        for peer in samples.inits() {
+            if !sleeps(&probe.start(peer, true, &["w"])) {
+                println!(
+                    "{} never sleeps: of what it does while idle nothing is measured",
+                    peer.name
+                );
+                samples.restless.push(peer.name);
+            }
+        }
+        samples
     }
 
     pub fn peers(&self) -> &[&'static Peer] {
@@ -58,6 +70,11 @@ impl Samples {
 
     fn inits(&self) -> Vec<&'static Peer> {
         self.peers.iter().copied().filter(|peer| !peer.path.is_empty()).collect()
+    }
+
+    fn sleepers(&self) -> Vec<&'static Peer> {
+        let sleeps = |peer: &&Peer| !self.restless.contains(&peer.name);
+        self.inits().into_iter().filter(sleeps).collect()
     }
 
     fn row(
@@ -115,16 +132,16 @@ pub fn steady(samples: &mut Samples, probe: &Probe) {
     // SAFETY: no arguments.
     unsafe { libc::sync() };
     let inits = samples.inits();
-    let row = samples.row("bytes on disk, with libraries", "kB", Some(1.5), 50);
+    let row = samples.row("bytes on disk, with libraries", "kB", Some(0.14), 50);
     for peer in &inits {
         samples.add(row, peer, bytes_on_disk(peer) as f64 / 1000.0);
     }
     for pid1 in [true, false] {
-        let of_init = samples.row(&format!("system calls, {}", kind(pid1)), "", Some(1.0), 50);
+        let of_init = samples.row(&format!("system calls, {}", kind(pid1)), "", Some(0.8), 50);
         let of_child = samples.row(
             &format!("system calls of the child before exec, {}", kind(pid1)),
             "",
-            Some(1.0),
+            Some(0.5),
             50,
         );
         for peer in &inits {
@@ -132,16 +149,17 @@ pub fn steady(samples: &mut Samples, probe: &Probe) {
             samples.add(of_init, peer, init as f64);
             samples.add(of_child, peer, child as f64);
         }
-        let faults = samples.row(&format!("page faults, {}", kind(pid1)), "", Some(1.0), 50);
-        let rss = samples.row(&format!("RSS, {}", kind(pid1)), "kB", Some(1.2), 50);
-        let dirty = samples.row(&format!("private dirty, {}", kind(pid1)), "kB", Some(1.0), 50);
+        let faults = samples.row(&format!("page faults, {}", kind(pid1)), "", Some(0.35), 50);
+        let rss = samples.row(&format!("RSS, {}", kind(pid1)), "kB", Some(0.2), 50);
+        let dirty = samples.row(&format!("private dirty, {}", kind(pid1)), "kB", Some(0.6), 50);
         // The stack's place is random, and with it a page more or less.
         for _ in 0..51 {
             for peer in &inits {
                 let run = probe.start(peer, pid1, &["e"]);
                 run.wait();
                 samples.add(faults, peer, run.stat(MINFLT) as f64);
-                drop(run);
+            }
+            for peer in &samples.sleepers() {
                 let run = probe.start(peer, pid1, &["w"]);
                 settle(&run);
                 samples.add(rss, peer, run.field("smaps_rollup", "Rss") as f64);
@@ -154,9 +172,18 @@ pub fn steady(samples: &mut Samples, probe: &Probe) {
 
 /// Until it sleeps, waiting for its child.
 fn settle(run: &Running) {
+    assert!(sleeps(run), "it is awake for a second");
+}
+
+fn sleeps(run: &Running) -> bool {
+    let patience = Instant::now() + Duration::from_secs(1);
     while !run.read("stat").contains(") S ") {
+        if Instant::now() > patience {
+            return false;
+        }
         std::thread::yield_now();
     }
+    true
 }
 
 fn bytes_on_disk(peer: &Peer) -> u64 {
@@ -213,9 +240,9 @@ fn system_calls(probe: &Probe, peer: &Peer, pid1: bool) -> (usize, usize) {
 /// All inits at once, for ten seconds, with a child that does nothing: twice,
 /// since strace's attachment is a wake-up itself.
 fn idle(samples: &mut Samples, probe: &Probe) {
-    let wakes = samples.row("wake-ups in 10 s of idling", "", Some(1.0), 50);
-    let calls = samples.row("system calls in 10 s of idling", "", Some(1.0), 50);
-    let inits = samples.inits();
+    let wakes = samples.row("wake-ups in 10 s of idling", "", Some(0.0), 50);
+    let calls = samples.row("system calls in 10 s of idling", "", Some(0.0), 50);
+    let inits = samples.sleepers();
     let runs: Vec<_> = inits.iter().map(|peer| probe.start(peer, true, &["w"])).collect();
     runs.iter().for_each(settle);
     let before: Vec<_> = runs.iter().map(Running::switches).collect();
@@ -256,8 +283,8 @@ pub fn times(samples: &mut Samples, probe: &Probe) {
 }
 
 fn start_and_exit(samples: &mut Samples, probe: &Probe, pid1: bool) {
-    let start = samples.row(&format!("start, {}", kind(pid1)), "µs", None, 50);
-    let exit = samples.row(&format!("exit, {}", kind(pid1)), "µs", None, 50);
+    let start = samples.row(&format!("start, {}", kind(pid1)), "µs", Some(0.4), 50);
+    let exit = samples.row(&format!("exit, {}", kind(pid1)), "µs", Some(0.7), 50);
     for _ in 0..ROUNDS {
         for peer in samples.peers.clone() {
             let mut run = probe.start(peer, pid1, &["e"]);
@@ -270,9 +297,9 @@ fn start_and_exit(samples: &mut Samples, probe: &Probe, pid1: bool) {
 }
 
 fn term_to_exit(samples: &mut Samples, probe: &Probe, pid1: bool) {
-    let row = samples.row(&format!("TERM to exit, {}", kind(pid1)), "µs", None, 50);
+    let row = samples.row(&format!("TERM to exit, {}", kind(pid1)), "µs", Some(0.85), 50);
     for _ in 0..ROUNDS {
-        for peer in samples.inits() {
+        for peer in samples.sleepers() {
             let run = probe.start(peer, pid1, &["w"]);
             settle(&run);
             let sent = now();
@@ -283,9 +310,10 @@ fn term_to_exit(samples: &mut Samples, probe: &Probe, pid1: bool) {
 }
 
 fn usr1(samples: &mut Samples, probe: &Probe, pid1: bool) {
-    let median = samples.row(&format!("USR1 to the handler, {}", kind(pid1)), "µs", None, 50);
-    let p99 = samples.row(&format!("USR1 to the handler, p99, {}", kind(pid1)), "µs", None, 99);
-    let inits = samples.inits();
+    let median = samples.row(&format!("USR1 to the handler, {}", kind(pid1)), "µs", Some(1.0), 50);
+    let p99 =
+        samples.row(&format!("USR1 to the handler, p99, {}", kind(pid1)), "µs", Some(1.05), 99);
+    let inits = samples.sleepers();
     let mut runs: Vec<_> = inits.iter().map(|peer| probe.start(peer, pid1, &["u"])).collect();
     for _ in 0..10 * ROUNDS {
         for (peer, run) in inits.iter().zip(&mut runs) {
@@ -301,8 +329,9 @@ fn usr1(samples: &mut Samples, probe: &Probe, pid1: bool) {
 
 /// As PID 1, for dumb-init is no subreaper.
 fn reaping(samples: &mut Samples, probe: &Probe, live: usize) {
-    let row = samples.row(&format!("CPU per reaped orphan, {live} live"), "µs", None, 50);
-    let inits = samples.inits();
+    let bar = if live == 0 { 0.9 } else { 0.3 };
+    let row = samples.row(&format!("CPU per reaped orphan, {live} live"), "µs", Some(bar), 50);
+    let inits = samples.sleepers();
     let count = live.to_string();
     let mut runs: Vec<_> =
         inits.iter().map(|peer| probe.start(peer, true, &["o", &count])).collect();

@@ -43,7 +43,8 @@ pub fn json(rows: &[Row], peers: &[&Peer]) -> String {
 /// A dot for each peer on a logarithmic axis; left of the line is better than
 /// the yardstick.
 pub fn svg(rows: &[Row], peers: &[&Peer]) -> String {
-    const COLOURS: [&str; 6] = ["#bbbbbb", "#d62728", "#000000", "#1f77b4", "#2ca02c", "#9467bd"];
+    const COLOURS: [&str; 7] =
+        ["#bbbbbb", "#d62728", "#000000", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e"];
     const LEFT: f64 = 330.0;
     const WIDTH: f64 = 460.0;
     let x = |ratio: f64| LEFT + WIDTH * ((ratio.clamp(0.125, 8.0)).log2() + 3.0) / 6.0;
@@ -65,7 +66,7 @@ pub fn svg(rows: &[Row], peers: &[&Peer]) -> String {
         .unwrap();
     }
     for (n, peer) in peers.iter().enumerate() {
-        let (x, colour) = (20 + 130 * n, COLOURS[n % COLOURS.len()]);
+        let (x, colour) = (20 + 116 * n, COLOURS[n % COLOURS.len()]);
         writeln!(
             out,
             "<circle cx=\"{x}\" cy=\"12\" r=\"4\" fill=\"{colour}\"/><text x=\"{}\" y=\"16\">{}</text>",
