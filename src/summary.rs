@@ -65,11 +65,27 @@ impl Summary<'_> {
         let lost = killed || (left && !leave);
         let oom = self.oom_kills > 0 && self.main_status.is_some_and(|s| s.signal().is_some());
         self.say_cut(report);
-        if lost || report.hears(event::REPORT) {
-            stderr(&self.line(report));
+        let said = lost || report.hears(event::REPORT);
+        let logged = lost || self.stopped || self.by_forwarded || oom;
+        if said || logged {
+            self.write(report, said, logged);
         }
-        if lost || self.stopped || self.by_forwarded || oom {
-            report.log(&self.line(report));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write(&self, report: &Reporter, said: bool, logged: bool) {
+        let mut line: Line = Line::new();
+        if report.config.json {
+            self.json(report, &mut line)
+        } else {
+            self.text(report, &mut line)
+        }
+        if said {
+            stderr(&line);
+        }
+        if logged {
+            report.log(&line);
         }
     }
 
@@ -91,18 +107,6 @@ impl Summary<'_> {
                 _ => "; --signal-to app would have left them to finish",
             });
         });
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn line(&self, report: &Reporter) -> Line {
-        let mut line: Line = Line::new();
-        if report.config.json {
-            self.json(report, &mut line)
-        } else {
-            self.text(report, &mut line)
-        }
-        line
     }
 
     fn text(&self, report: &Reporter, line: &mut Writer) {

@@ -11,6 +11,8 @@ use crate::text::signal::Signal;
 use crate::text::time::Time;
 
 /// What would happen to this command.
+#[cold]
+#[inline(never)]
 pub fn command(config: &Config, command: Words) -> u8 {
     let mut page = Page::new(config);
     let first = command.iter().next().unwrap_or_default().to_bytes();

@@ -22,6 +22,8 @@ use crate::text::time::Time;
 use crate::tree::Tree;
 
 /// What a stop would do to what runs in this PID namespace.
+#[cold]
+#[inline(never)]
 pub fn running(config: &Config, environ: Words) -> u8 {
     let mut page = Page::new(config);
     let Some(all) = proc::everybody() else {

@@ -147,11 +147,16 @@ impl Inherited {
             let last = c_long::from(u32::MAX);
             libc::syscall(libc::SYS_close_range, c_long::from(FIRST), last, 0 as c_long)
         };
-        if closed == 0 {
-            return;
+        if closed != 0 {
+            Inherited::close_each(FIRST);
         }
-        // Before Linux 5.9, or where a sandbox knows no such call: one by one.
-        // Without /proc they stay open.
+    }
+
+    /// Before Linux 5.9, or where a sandbox knows no such call. Without /proc they
+    /// stay open.
+    #[cold]
+    #[inline(never)]
+    fn close_each(first: c_int) {
         let mut open = [false; 1024];
         if let Ok(mut list) = Directory::open(c"/proc/self/fd") {
             while let Some(Ok(name)) = list.entry() {
@@ -159,9 +164,9 @@ impl Inherited {
                 fd.into_iter().for_each(|fd| *fd = true);
             }
         }
-        for (fd, open) in (0..).zip(open).skip(FIRST as usize) {
+        for (fd, open) in (0..).zip(open).skip(first as usize) {
             if open {
-                // SAFETY: as above; that of the list itself is closed by now (EBADF).
+                // SAFETY: as in `close`; that of the list itself is closed by now (EBADF).
                 unsafe { libc::close(fd) };
             }
         }

@@ -64,6 +64,7 @@ fn is_our_namespace() -> bool {
 
 /// Our children but this one, zombies too, in one look. None without
 /// CONFIG_PROC_CHILDREN, or where [`everybody`] is None.
+#[inline(never)] // its buffer is a page of the caller's stack
 pub fn children_but(main: Pid) -> Option<Vec<Pid>> {
     let file = file::open(c"/proc/thread-self/children", libc::O_RDONLY).ok()?;
     let mut others = Vec::new();

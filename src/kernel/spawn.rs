@@ -171,9 +171,11 @@ struct Stack(ManuallyDrop<Vec<MaybeUninit<u128>>>);
 
 impl Stack {
     /// 64 KiB for the C library's search of PATH, and room for the vector that
-    /// it builds there if the file is a script without `#!`.
+    /// it builds there if the file is a script without `#!`. Whole pages: what lies
+    /// at the end of a page is used first.
     fn for_exec(command: Words) -> Result<Stack, Errno> {
-        let bytes = (64 << 10) + command.count().saturating_mul(size_of::<usize>());
+        let words = command.count().saturating_mul(size_of::<usize>());
+        let bytes = words.saturating_add(64 << 10).div_ceil(4096).saturating_mul(4096);
         let mut stack = Vec::new();
         let room = stack.try_reserve_exact(bytes.div_ceil(size_of::<u128>()));
         room.map(|()| Stack(ManuallyDrop::new(stack))).map_err(|_| Errno::ENOMEM)

@@ -1,6 +1,7 @@
 //! execvpe: what glibc's does, in the same order. PATH is that of the new
 //! environment, though, and not that of our own, which for us is the same.
 
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -21,6 +22,14 @@ const DEFAULT: &[u8] = b"/bin:/usr/bin";
 const ROOM: usize = libc::PATH_MAX as usize + 1 + NAME_MAX + 1;
 const NAME_MAX: usize = 255;
 
+/// Not on the stack: after vfork its pages are the parent's, for as long as it lives.
+static PATHNAME: Pathname = Pathname(UnsafeCell::new([MaybeUninit::uninit(); ROOM]));
+
+struct Pathname(UnsafeCell<[MaybeUninit<u8>; ROOM]>);
+
+// SAFETY: there are no threads, and who has called vfork is suspended.
+unsafe impl Sync for Pathname {}
+
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn execvpe(file: *const c_char, argv: Vector, environ: Vector) -> c_int {
     // SAFETY: C strings, and vectors of them, by the caller's word.
@@ -36,7 +45,7 @@ pub unsafe extern "C" fn execvpe(file: *const c_char, argv: Vector, environ: Vec
             return fail(libc::ENAMETOOLONG) as c_int;
         }
         let mut denied = false;
-        let mut room = [MaybeUninit::<u8>::uninit(); ROOM];
+        let room = &mut *PATHNAME.0.get();
         for folder in path(environ).split(|&byte| byte == b':') {
             if folder.len() >= libc::PATH_MAX as usize {
                 continue;
