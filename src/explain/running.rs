@@ -83,6 +83,7 @@ fn no_drainit(page: &mut Page, all: &Everybody) {
 }
 
 /// One drainit and all below it.
+#[cold]
 fn explain(page: &mut Page, own: &Config, drainit: Pid, all: &Everybody, columns: usize) {
     let argv = proc::argv(drainit);
     let environ = proc::environ(drainit);
@@ -213,6 +214,7 @@ fn show(page: &mut Page, plan: &Plan, tree: &Tree, top: &Process, layout: Layout
 }
 
 /// `    17   3m  sh -c sidekiq       application: SIGTERM at once`
+#[cold]
 fn row(page: &mut Page, process: &Process, fate: &[u8], role: Option<Role>, layout: Layout) {
     let who = proc::who(process);
     let mut line: Line = Line::new();
