@@ -157,3 +157,25 @@ fn a_file_that_is_replaced_while_it_runs_is_tried_again() {
     run.signal(libc::SIGTERM);
     assert_eq!(run.ends().code, 5);
 }
+
+#[test]
+fn memory_does_not_grow_from_run_to_run() {
+    let dir = TempDir::new();
+    let script = dir.path().join("script");
+    // Without `#!`: /bin/sh and its arguments are put together in our memory.
+    fs::write(&script, "echo run\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    for command in ["echo", script.to_str().unwrap()] {
+        let options = ["--restart=always", "--restart-delay=0"];
+        let mut run = drainit(&options).guard(Duration::from_secs(60)).command([command, "run"]);
+        let size = |run: &mut Run, runs| {
+            (0..runs).for_each(|_| run.hears("run"));
+            let status = fs::read_to_string(format!("/proc/{}/status", run.init())).unwrap();
+            status.lines().find(|line| line.starts_with("VmSize:")).unwrap().to_owned()
+        };
+        let before = size(&mut run, 10);
+        assert_eq!(size(&mut run, 2_000), before, "{command}");
+        run.signal(libc::SIGTERM);
+        run.ends();
+    }
+}
