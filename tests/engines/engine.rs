@@ -29,6 +29,41 @@ const GUARD: u32 = 120;
 /// What gives the image `host` the software that is installed here.
 pub const HOST: &str = "--volume /usr:/usr:ro --volume /etc/alternatives:/etc/alternatives:ro";
 
+/// runc, but an image that holds `.host` gets what that says from the host: so
+/// commands need no `--volume` for the software that they run.
+const RUNTIME: &str = r#"#!/bin/sh
+for word; do
+    case $last in --bundle | -b) bundle=$word ;; esac
+    case $word in create) create=yes ;; esac
+    last=$word
+done
+if [ "$create" ]; then
+    config=$bundle/config.json
+    host=$(jq --raw-output .root.path "$config")/.host
+    if [ -e "$host" ]; then
+        jq --slurpfile host "$host" '
+            .mounts += $host[0].mounts | .process.env += $host[0].env' "$config" >"$config.new"
+        mv "$config.new" "$config"
+    fi
+fi
+exec runc "$@"
+"#;
+
+/// Below `bin`, what a reader of the pages types: the same programs, for this engine.
+const PODMAN_CLIENT: &str = r#"#!/bin/sh
+case $1 in
+    run) shift && set -- run --network none "$@" ;;
+    kube) [ "$2" != play ] || { shift 2 && set -- kube play --network none "$@"; } ;;
+esac
+exec "#;
+const COMPOSE_CLIENT: &str = r#"#!/bin/sh
+if [ "$1" = docker-cli-plugin-metadata ]; then
+    echo '{"SchemaVersion": "0.1.0", "Vendor": "Debian", "Version": "1"}'
+else
+    shift && exec docker-compose "$@"
+fi
+"#;
+
 pub struct Engine {
     /// The client, with what goes before every command.
     client: Vec<String>,
@@ -95,7 +130,12 @@ impl Drop for Test {
 fn start_dockerd() -> Engine {
     installed("dockerd", "docker.io");
     installed("docker", "docker.io");
-    let dir = Scratch::with(&[("daemon.json", "{}")]);
+    installed("jq", "jq");
+    let dir = Scratch::with(&[
+        ("daemon.json", "{}"),
+        ("runtime", RUNTIME),
+        ("cli-plugins/docker-compose", COMPOSE_CLIENT),
+    ]);
     let init = dir.join("docker-init");
     symlink(DRAINIT, &init).unwrap();
 
@@ -106,6 +146,8 @@ fn start_dockerd() -> Engine {
     let daemon = Command::new("dockerd")
         .args(["--host", &host, "--storage-driver", "vfs", "--bridge", "none"])
         .args(["--iptables=false", "--ip6tables=false"])
+        .args(["--default-runtime", "host", "--add-runtime"])
+        .arg(format!("host={}", dir.join("runtime").display()))
         .args(["--config-file".as_ref(), dir.join("daemon.json").as_os_str()])
         .args(["--data-root".as_ref(), dir.join("data").as_os_str()])
         .args(["--exec-root".as_ref(), dir.join("exec").as_os_str()])
@@ -139,7 +181,8 @@ fn start_dockerd() -> Engine {
 fn set_up_podman() -> Engine {
     installed("podman", "podman");
     installed("runc", "runc");
-    let dir = Scratch::with(&[]);
+    installed("jq", "jq");
+    let dir = Scratch::with(&[("runtime", RUNTIME)]);
     let helpers = dir.join("helpers");
     fs::create_dir_all(&helpers).unwrap();
     // What podman makes a pod's first container of.
@@ -153,17 +196,25 @@ fn set_up_podman() -> Engine {
         [engine]
         cgroup_manager = "cgroupfs"
         events_logger = "file"
-        runtime = "runc"
+        runtime = "host"
         lock_type = "file"
         helper_binaries_dir = ["{}"]
+        [engine.runtimes]
+        host = ["{}"]
         "#,
-        helpers.display()
+        helpers.display(),
+        dir.join("runtime").display()
     );
     fs::write(dir.join("containers.conf"), config).unwrap();
     let mut client = vec!["podman".into(), "--storage-driver=vfs".into()];
     for option in ["root", "runroot", "tmpdir"] {
         client.push(format!("--{option}={}", dir.join(option).display()));
     }
+    let bin = dir.join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::write(bin.join("podman"), format!("{PODMAN_CLIENT}/usr/bin/{} \"$@\"\n", client.join(" ")))
+        .unwrap();
+    fs::set_permissions(bin.join("podman"), Permissions::from_mode(0o755)).unwrap();
     let env = vec![("CONTAINERS_CONF", dir.join("containers.conf"))];
     let engine = Engine { client, env, daemon: None, dir };
     engine.import_images();
@@ -231,6 +282,33 @@ impl Engine {
         let output = output.unwrap();
         assert!(output.status.success(), "{client:?} {command}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    pub fn is_docker(&self) -> bool {
+        self.daemon.is_some()
+    }
+
+    /// A line as a person types it at a shell, in `dir`; bounded with all that it starts.
+    pub fn shell(&self, dir: &Path, line: &str) -> Command {
+        let mut shell = Command::new("timeout");
+        shell.args(["--signal=KILL", &GUARD.to_string(), "sh", "-ec", line]);
+        shell.envs(self.env.iter().cloned());
+        let path = std::env::var("PATH").unwrap_or_default();
+        shell.env("PATH", format!("{}:{path}", self.dir.join("bin").display()));
+        shell.current_dir(dir).stdin(Stdio::null());
+        shell
+    }
+
+    /// The same at a terminal.
+    pub fn shell_on_terminal(&self, dir: &Path, line: &str) -> Session {
+        let pty = openpty(None, None).unwrap();
+        let bounded = self.shell(dir, line);
+        let mut shell = Command::new("setsid");
+        shell.args(["--ctty", "--wait"]).arg(bounded.get_program()).args(bounded.get_args());
+        shell.envs(bounded.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let ours = || pty.slave.try_clone().unwrap();
+        shell.current_dir(dir).stdin(ours()).stdout(ours()).stderr(ours());
+        Session::new(shell, pty.master)
     }
 
     /// A command of the client, to be listened to.

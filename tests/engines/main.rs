@@ -2,7 +2,9 @@
 //! image's ENTRYPOINT and in pods. No registry is needed: images are made here.
 //!
 //! Needs root and, from Debian 12: docker.io podman runc busybox-static
-//! docker-compose jq, and the software of the incidents.
+//! docker-compose jq, the software of the incidents, and of the pages in docs/:
+//! celery python3-redis nginx-light php-fpm libfcgi-bin; `aws` of the Python package
+//! awscli; and what dist/build makes.
 
 // A test that cannot go on panics.
 #![allow(
@@ -16,6 +18,8 @@
 mod docker;
 mod engine;
 mod examples;
+mod page;
+mod pages;
 mod podman;
 mod terminal;
 
