@@ -8,7 +8,8 @@ use std::process::Command;
 
 use crate::docker::drains;
 use crate::engine::{Engine, HOST, docker, podman};
-use crate::incidents::{A_WHILE, DRAINIT, Gate, Scratch, installed};
+use crate::incidents::{A_WHILE, Gate, Scratch, installed};
+use crate::pages::release;
 use crate::{AMPLE, WORKER};
 
 const COMPOSE: &str = include_str!("../../examples/compose.yaml");
@@ -20,7 +21,7 @@ const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
 fn build(engine: &Engine, dockerfile: &str, base: &str, tag: &str) {
     let context = Scratch::with(&[("Dockerfile", dockerfile)]);
-    fs::copy(DRAINIT, context.join("drainit")).unwrap();
+    release(engine);
     let arguments = format!("--build-arg BASE_IMAGE={base} --network none --tag {tag}");
     engine.call(&format!("build {arguments} {}", context.display()));
 }
@@ -197,6 +198,14 @@ fn ecs() {
     let file = Path::new(REPOSITORY).join("examples/ecs-task.json");
     let time_out = output("jq", &[".containerDefinitions[].stopTimeout", file.to_str().unwrap()]);
     assert_eq!(time_out, "30");
+
+    let aws = format!("{REPOSITORY}/target/aws/bin/aws");
+    let input = format!("file://{}", file.display());
+    let words = ["ecs", "register-task-definition", "--cli-input-json", &input];
+    output(
+        &aws,
+        &[&words[..], &["--region", "eu-central-1", "--generate-cli-skeleton", "output"]].concat(),
+    );
 }
 
 /// The application's own, the grace period, the orchestrator's.
@@ -204,8 +213,11 @@ fn ecs() {
 fn the_time_outs_are_in_order() {
     for (text, keys) in [
         (COMPOSE, [r#""-t", ""#, "DRAINIT_GRACE: ", "    stop_grace_period: "].as_slice()),
-        (KUBERNETES, &[r#""-t", ""#, "value: ", "      terminationGracePeriodSeconds: "]),
-        (ECS, &[r#""-t", ""#, r#""value": ""#, r#""stopTimeout": "#]),
+        (
+            KUBERNETES,
+            &[r#""-t", ""#, "GRACE\n          value: ", "      terminationGracePeriodSeconds: "],
+        ),
+        (ECS, &[r#""-t", ""#, r#"GRACE", "value": ""#, r#""stopTimeout": "#]),
         (LARAVEL, &["DRAINIT_GRACE=", "docker stop -t "]),
         (SIDEKIQ, &[r#""-t", ""#, "DRAINIT_GRACE=", "docker stop -t "]),
     ] {

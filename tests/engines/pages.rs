@@ -44,14 +44,26 @@ fn readme() {
     }
 }
 
-/// The README's output is the script's.
+/// The README's output is the script's. Without tini there is a comparison, too.
 fn demo(section: &Section) {
     installed("tini", "tini");
     let script = section.commands[0].rsplit_once("&& ").unwrap().1;
-    let output = Command::new("sh").args(["-c", script]).current_dir(REPOSITORY).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let run = |path: &str| {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script]).current_dir(REPOSITORY).env("PATH", path);
+        String::from_utf8(shell.output().unwrap().stdout).unwrap()
+    };
+    let said = run(&std::env::var("PATH").unwrap());
     assert_eq!(words(&said), words(&section.prints.join("\n")), "{said}");
+
+    let bin = Scratch::with(&[(".keep", "")]);
+    for program in ["sh", "dirname", "unshare", "setsid", "sleep", "mktemp", "rm", "pr", "expand"] {
+        symlink(Path::new("/usr/bin").join(program), bin.join(program)).unwrap();
+    }
+    let theirs = "drainit --leftovers leave";
+    let without = run(bin.to_str().unwrap());
+    assert_eq!(words(&without.replace(theirs, "tini -g --")), words(&said), "{without}");
 }
 
 #[test]
@@ -144,11 +156,15 @@ fn ecs_page() {
 /// What the pages take for given. In the place of images from a registry are those
 /// with this machine's software.
 fn set_up(engine: &Engine) {
-    let root = engine.dir.join("drainit");
-    fs::create_dir_all(&root).unwrap();
+    release(engine);
+    image(engine, "docker.io/library/debian:bookworm-slim", BASH, Path::new("/var/empty"), &[]);
+}
+
+/// As the release's image has it: drainit to copy from.
+pub fn release(engine: &Engine) {
+    let root = Scratch::with(&[(".keep", "")]);
     fs::copy(DRAINIT, root.join("drainit")).unwrap();
     build(engine, &root, "ENTRYPOINT [\"/drainit\"]", &format!("drainit:{VERSION}"));
-    image(engine, "docker.io/library/debian:bookworm-slim", BASH, Path::new("/var/empty"), &[]);
 }
 
 /// Software of the host, the application in `app`, and `files`.
