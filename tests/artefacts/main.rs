@@ -47,10 +47,12 @@ const ARCHS: [Arch; 2] = [
 impl Arch {
     /// `drainit` is a whole one of this version, and does its work.
     fn runs(&self, drainit: &Path) {
+        // As PID 1: elsewhere it has to be a subreaper, which qemu 7.2 cannot be.
         let run = |args: &[&str]| {
-            let words = [self.below, &[drainit.to_str().unwrap()], args].concat();
-            installed(words[0], "qemu-user-static");
-            Command::new(words[0]).args(&words[1..]).output().unwrap()
+            let mut namespace = Command::new("unshare");
+            namespace.args(["--pid", "--fork", "--kill-child"]);
+            self.below.iter().for_each(|program| installed(program, "qemu-user-static"));
+            namespace.args(self.below).arg(drainit).args(args).output().unwrap()
         };
         let version = String::from_utf8(run(&["--version"]).stdout).unwrap();
         assert!(version.starts_with(&format!("drainit {VERSION}")), "{version}");
