@@ -112,7 +112,7 @@ fn a_second_build_gives_the_same_bytes() {
     let dir = Scratch::with(&[("elsewhere/.keep", "")]);
     let clone = dir.join("elsewhere/clone");
     output("git", &["clone", "--quiet", REPOSITORY, path(&clone)]);
-    let tools = std::env::var("DRAINIT_TOOLS").unwrap_or(format!("{REPOSITORY}/target/tools"));
+    let tools = std::env::var("DIST_TOOLS").unwrap_or(format!("{REPOSITORY}/target/tools"));
     let build = "umask 077; exec dist/build";
     let sums = |epoch: Option<&str>| {
         let mut command = Command::new("sh");
@@ -120,7 +120,7 @@ fn a_second_build_gives_the_same_bytes() {
             .args(["-c", build])
             .current_dir(&clone)
             .envs(epoch.map(|e| ("SOURCE_DATE_EPOCH", e)));
-        command.env("DRAINIT_TOOLS", &tools).env("TZ", "Asia/Tokyo").env("LC_ALL", "C");
+        command.env("DIST_TOOLS", &tools).env("TZ", "Asia/Tokyo").env("LC_ALL", "C");
         run(&mut command);
         fs::read_to_string(clone.join("dist/out/SHA256SUMS")).unwrap()
     };
