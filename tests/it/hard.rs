@@ -60,20 +60,17 @@ fn listen_pid_becomes_the_main_childs_own() {
 
 #[test]
 fn it_holds_no_mount_busy() {
-    let folder = |options: &[&str]| {
-        let mut run = drainit(options).prepared("chdir '/proc';").sh("pwd; exec sleep 1000");
-        run.hears("/proc");
-        let folder = fs::read_link(format!("/proc/{}/cwd", run.init())).unwrap();
-        run.signal(libc::SIGTERM);
-        run.ends();
-        folder
+    let started = |options: &[&str]| {
+        let mut run = drainit(options).prepared("chdir '/usr';").sh("pwd; exec sleep 1000");
+        run.hears("/usr");
+        run
     };
-    assert_eq!(folder(&[]), std::path::Path::new("/"));
-    assert_ne!(
-        folder(&["--restart=on-failure"]),
-        std::path::Path::new("/"),
-        "the next run starts there"
-    );
+    let is_in = |run: &Run, folder: &str| {
+        fs::read_link(format!("/proc/{}/cwd", run.init())).unwrap() == Path::new(folder)
+    };
+    started(&[]).until("it has left the folder", |run| is_in(run, "/"));
+    let again = started(&["--restart=on-failure"]);
+    assert!(is_in(&again, "/usr"), "control: the next run is to start there");
 }
 
 #[test]
