@@ -320,10 +320,12 @@ impl<'a> Drain<'a> {
         let before = self.state;
         let (state, action) = self.config.policy.next(before, event, self.now);
         self.state = state;
-        if before == State::Running && !matches!(state, State::Running | State::Over) {
+        if before == State::Running && state != State::Running {
             self.began = self.now;
-            self.say_at = self.now + PATIENCE;
-            self.family.drain_begins();
+            if state != State::Over {
+                self.say_at = self.now + PATIENCE;
+                self.family.drain_begins();
+            }
         }
         match action {
             Action::Nothing => {

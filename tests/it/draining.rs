@@ -500,3 +500,9 @@ fn a_stopped_main_child_acts_on_a_stop_signal_that_was_rewritten() {
     run.signal(libc::SIGTERM);
     assert_eq!(run.ends().code, 3);
 }
+
+#[test]
+fn who_leaves_nobody_behind_is_drained_at_once() {
+    let end = drainit(&["-v"]).sh("exit 3").ends();
+    assert!(end.said.iter().any(|line| line.contains("drained in 0s; ")), "{end:?}");
+}
