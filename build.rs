@@ -16,6 +16,9 @@ const LIBRARIES: [&str; 9] = ["c", "dl", "gcc", "gcc_eh", "gcc_s", "m", "pthread
 /// An archive without members.
 const EMPTY: &str = "!<arch>\n";
 
+/// The oldest Rust that was seen to prove every panic unreachable: 1.85 does not.
+const ABLE: u32 = 95;
+
 const LAYOUT: &str = "src/kernel/nolibc/link.ld";
 
 fn main() {
@@ -27,9 +30,10 @@ fn main() {
     if is("CARGO_CFG_TARGET_ENV", "musl") && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
         return;
     }
-    // GNU ld's name for the machine. A debug build keeps code that a release
-    // proves unreachable, and with it the C library that this calls.
+    // GNU ld's name for the machine. A debug build, or an older compiler, keeps
+    // code that is never reached, and with it the C library that this calls.
     let known = is("PROFILE", "release")
+        && compiler() >= ABLE
         && is("CARGO_CFG_TARGET_ENV", "gnu")
         && is("CARGO_CFG_TARGET_POINTER_WIDTH", "64");
     let machine = match &*variable("CARGO_CFG_TARGET_ARCH") {
@@ -114,6 +118,14 @@ fn linker() -> String {
         flag.strip_prefix("-Clinker=").or(flag.strip_prefix("linker=")).map(str::to_owned)
     });
     flag.next_back().or(env::var("RUSTC_LINKER").ok()).unwrap_or("cc".to_owned())
+}
+
+/// Of Rust 1.95, 95. Whoever has no such number is newer.
+fn compiler() -> u32 {
+    let version = Command::new(variable("RUSTC")).arg("--version").output();
+    let version = version.map(|output| output.stdout).unwrap_or_default();
+    let minor = String::from_utf8_lossy(&version).split('.').nth(1).map(str::parse);
+    minor.and_then(Result::ok).unwrap_or(ABLE)
 }
 
 fn variable(name: &str) -> String {

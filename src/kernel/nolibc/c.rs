@@ -1,6 +1,6 @@
 //! The C functions that are a system call each, or a little more.
 
-use std::arch::naked_asm;
+use std::arch::global_asm;
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 use libc::{
@@ -194,10 +194,6 @@ pub extern "C" fn __libc_current_sigrtmax() -> c_int {
 
 /// clone(2), the C function: `body(argument)` runs in the new process, on the
 /// stack that ends at `stack`, and its answer is the exit code.
-///
-/// In assembly, since the child returns from the same call with an empty stack.
-/// It finds what it needs in registers that the kernel leaves alone.
-#[unsafe(naked)]
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn clone(
     body: extern "C" fn(*mut c_void) -> c_int,
@@ -205,46 +201,67 @@ pub unsafe extern "C" fn clone(
     flags: c_int,
     argument: *mut c_void,
 ) -> c_int {
-    #[cfg(target_arch = "x86_64")]
-    naked_asm!(
-        "mov r8, rdi",
-        "mov r9, rcx",
-        "mov edi, edx", // flags
-        "and rsi, -16", // stack
-        "mov eax, {clone}",
-        "syscall",
-        "mov rdi, rax",
-        "test rax, rax",
-        "jnz {result}",
-        "xor ebp, ebp",
-        "mov rdi, r9",
-        "call r8",
-        "mov edi, eax",
-        "mov eax, {exit}",
-        "syscall",
-        "ud2",
-        clone = const libc::SYS_clone,
-        exit = const libc::SYS_exit,
-        result = sym result,
-    );
-    #[cfg(target_arch = "aarch64")]
-    naked_asm!(
-        "mov x9, x0",
-        "mov x10, x3",
-        "mov w0, w2",             // flags
-        "and x1, x1, #-16", // stack
-        "mov x8, {clone}",
-        "svc 0",
-        "cbnz x0, {result}",
-        "mov x29, xzr",
-        "mov x30, xzr",
-        "mov x0, x10",
-        "blr x9",
-        "mov x8, {exit}",
-        "svc 0",
-        "brk 1",
-        clone = const libc::SYS_clone,
-        exit = const libc::SYS_exit,
-        result = sym result,
-    );
+    // SAFETY: the caller's.
+    result(unsafe { nolibc_clone(body, stack, flags, argument) }) as c_int
 }
+
+unsafe extern "C" {
+    fn nolibc_clone(
+        body: extern "C" fn(*mut c_void) -> c_int,
+        stack: *mut c_void,
+        flags: c_int,
+        argument: *mut c_void,
+    ) -> isize;
+}
+
+// In assembly, since the child comes out of the same call with an empty stack. It
+// finds what it needs in registers that the kernel leaves alone.
+
+#[cfg(target_arch = "x86_64")]
+global_asm!(
+    ".pushsection .text.nolibc_clone, \"ax\"",
+    "nolibc_clone:",
+    "mov r8, rdi",  // body
+    "mov r9, rcx",  // argument
+    "mov edi, edx", // flags
+    "and rsi, -16", // stack
+    "mov eax, {clone}",
+    "syscall",
+    "test rax, rax",
+    "jz 2f",
+    "ret",
+    "2: xor ebp, ebp", // the outermost frame
+    "mov rdi, r9",
+    "call r8",
+    "mov edi, eax",
+    "mov eax, {exit}",
+    "syscall",
+    "ud2",
+    ".popsection",
+    clone = const libc::SYS_clone,
+    exit = const libc::SYS_exit,
+);
+
+#[cfg(target_arch = "aarch64")]
+global_asm!(
+    ".pushsection .text.nolibc_clone, \"ax\"",
+    "nolibc_clone:",
+    "mov x9, x0",       // body
+    "mov x10, x3",      // argument
+    "mov w0, w2",       // flags
+    "and x1, x1, #-16", // stack
+    "mov x8, {clone}",
+    "svc 0",
+    "cbz x0, 2f",
+    "ret",
+    "2: mov x29, xzr", // the outermost frame
+    "mov x30, xzr",
+    "mov x0, x10",
+    "blr x9",
+    "mov x8, {exit}",
+    "svc 0",
+    "brk 1",
+    ".popsection",
+    clone = const libc::SYS_clone,
+    exit = const libc::SYS_exit,
+);
