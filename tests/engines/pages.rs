@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::engine::{Engine, docker, podman};
-use crate::incidents::{A_WHILE, DRAINIT, Gate, Jobs, Scratch, installed};
+use crate::incidents::{A_WHILE, DRAINIT, Gate, Jobs, Scratch, Work, installed};
 use crate::page::{Section, sections};
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
@@ -41,6 +41,18 @@ fn readme() {
             }
             title => panic!("nobody follows {title:?}"),
         }
+    }
+}
+
+/// Whatever else has lines to type has a test here, too.
+#[test]
+fn no_other_page_has_lines_to_type() {
+    const FOLLOWED: [&str; 4] = ["docker.md", "kubernetes.md", "ecs.md", "running-again.md"];
+    for page in fs::read_dir(Path::new(REPOSITORY).join("docs")).unwrap() {
+        let page = page.unwrap().path();
+        let types = fs::read_to_string(&page).unwrap().contains("```sh");
+        let followed = FOLLOWED.iter().any(|name| page.ends_with(name));
+        assert_eq!(types, followed, "{page:?}");
     }
 }
 
@@ -156,6 +168,46 @@ fn ecs_page() {
             title => panic!("nobody follows {title:?}"),
         }
     }
+}
+
+#[test]
+fn running_again_page() {
+    let _alone = ON_DOCKER.lock();
+    let docker = docker();
+    set_up(&docker);
+    for section in sections("docs/running-again.md") {
+        let reader = Reader::of(&docker, &section);
+        match section.title.as_str() {
+            "A worker that finishes its work at SIGTERM" => {
+                let handler =
+                    "<?php pcntl_async_signals(true); pcntl_signal(SIGTERM, fn() => null);";
+                again(&reader, "again", &JOB_PHP.replace("<?php", handler));
+            }
+            "A worker that SIGTERM would kill" => again(&reader, "unasked", JOB_PHP),
+            title => panic!("nobody follows {title:?}"),
+        }
+    }
+}
+
+const JOB_PHP: &str = r#"<?php
+$seconds = fgets(stream_socket_client('unix:///app/gate'));
+for ($end = microtime(true) + $seconds; microtime(true) < $end;) usleep(10_000);
+file_put_contents('/app/finished', "done\n", FILE_APPEND);
+"#;
+
+/// Each run finishes, the one in hand, too.
+fn again(reader: &Reader, container: &str, job: &str) {
+    const RUNS: usize = 5;
+    installed("php", "php-cli");
+    reader.has_application(&[("job.php", job)]);
+    let gate = reader.gate();
+    reader.follow(container, || {
+        for _ in 1..RUNS {
+            gate.admit(1).have_left(Work::Seconds(0.1));
+        }
+        Some(gate.admit(1))
+    });
+    assert_eq!(finished(reader), RUNS, "{}", reader.said());
 }
 
 /// What the pages take for given. In the place of images from a registry are those
