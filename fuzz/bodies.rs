@@ -16,7 +16,9 @@ use drainit::text::time::{Time, duration};
 use drainit::tree::Tree;
 use nix::unistd::Pid;
 
-pub const BODIES: [(&str, fn(&[u8])); 5] = [
+type Body = fn(&[u8]);
+
+pub const BODIES: [(&str, Body); 5] = [
     ("arguments", arguments),
     ("schedules", schedules),
     ("processes", processes),

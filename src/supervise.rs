@@ -4,7 +4,7 @@
 
 use nix::unistd::{Pid, getpid};
 
-use crate::config::Config;
+use crate::config::{Config, OWN_FAILURE};
 use crate::family::{Family, Purpose};
 use crate::kernel::signals::{Sender, Wake};
 use crate::kernel::spawn::{Command, Started};
@@ -35,11 +35,9 @@ pub fn run(config: &Config, mut command: Command, descriptors: file::Inherited) 
     let report = Reporter { config };
     let mut inherited = Some(descriptors);
     let mut history = History::default();
-    let mut stopped = false;
     loop {
         let started = clock::now();
-        let mut said = None;
-        let end = match command.start() {
+        let (end, mut drain) = match command.start() {
             Ok(child) => {
                 // A later run is to have them as well, and the folder we stand in.
                 if config.restart.when == When::No {
@@ -48,9 +46,7 @@ pub fn run(config: &Config, mut command: Command, descriptors: file::Inherited) 
                 }
                 let mut drain = Drain::new(config, &child);
                 drain.wait_for_all();
-                stopped |= drain.stopped;
-                said = Some(drain);
-                said.as_ref().map_or(End::Stopped, Drain::end)
+                (drain.end(), Some(drain))
             }
             Err(failure) => {
                 let code = report.not_started(command.name(), failure);
@@ -58,24 +54,22 @@ pub fn run(config: &Config, mut command: Command, descriptors: file::Inherited) 
                     return code;
                 }
                 // A deploy that replaces the file: a failure like any other.
-                End::NotStarted(code)
+                (End::NotStarted(WaitStatus::exited(code)), None)
             }
         };
         let run = Run { started, ended: clock::now(), end };
         let (after, next) = config.restart.after(history, run);
         history = after;
-        if let Some(drain) = &mut said {
+        if let Some(drain) = &mut drain {
             drain.farewell(history);
         }
         say_failure(&report, run, history, next);
-        let code = match (&said, end) {
-            (Some(drain), _) => drain.exit_code(),
-            (None, End::NotStarted(code)) => config.mapped(code),
-            (None, _) => 0,
-        };
-        match next {
-            Some(start) if !stopped && pause(&report, start) => {}
-            Some(_) | None => return code,
+        if next.is_none_or(|start| !pause(&report, start)) {
+            return match (&drain, end) {
+                (Some(drain), _) => drain.exit_code(),
+                (None, End::NotStarted(status)) => config.exit_code(Some(status), false),
+                (None, _) => OWN_FAILURE,
+            };
         }
     }
 }
@@ -94,21 +88,22 @@ fn pause(report: &Reporter, until: Time) -> bool {
     if length >= NOTICED && until != Time::NEVER {
         report.say(event::PAUSE, |line| _ = line.put("next run in ").put(length.rounded()));
     }
+    let reaped = |pid: Pid, status: WaitStatus| {
+        report.say(event::ORPHAN, |line| {
+            line.put("reaped orphan ").put(pid).put(", which ").put(status);
+        });
+    };
+    let mut sweep = Sweep::Done;
     loop {
-        match signals::wait(until) {
+        let next = if sweep == Sweep::Cut { Time::ZERO } else { until };
+        match signals::wait(next) {
+            Wake::Deadline if sweep == Sweep::Cut => {}
             Wake::Deadline => return true,
             Wake::Signal(signal, _) if report.config.stop.holds(signal) => return false,
             Wake::Signal(..) => {}
-            Wake::Child(pid) => {
-                let reaped = |pid: Pid, status: WaitStatus| {
-                    report.say(event::ORPHAN, |line| {
-                        line.put("reaped orphan ").put(pid).put(", which ").put(status);
-                    });
-                };
-                wait::one(pid, reaped);
-                while wait::all(clock::now(), reaped).0 == Sweep::Cut {}
-            }
+            Wake::Child(pid) => wait::one(pid, reaped),
         }
+        sweep = wait::all(clock::now(), reaped).0;
     }
 }
 

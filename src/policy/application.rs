@@ -100,8 +100,8 @@ fn below(tree: &Tree, top: &Process, background: bool, sight: &impl Sight) -> Op
         }
         match sight.relay(&member) {
             None => {}
-            Some(Relay::Shell) => {
-                let shell = Shell::of(tree, &member, sight);
+            Some(relay @ (Relay::Shell | Relay::Mksh)) => {
+                let shell = Shell::of(tree, &member, relay, sight);
                 for child in tree.children(member.pid) {
                     let role = match shell.role(child, sight) {
                         Role::Helper if background => Role::Application,
@@ -136,12 +136,13 @@ struct Shell<'a> {
 }
 
 impl<'a> Shell<'a> {
-    fn of(tree: &'a Tree, process: &'a Process, sight: &impl Sight) -> Shell<'a> {
+    fn of(tree: &'a Tree, process: &'a Process, relay: Relay, sight: &impl Sight) -> Shell<'a> {
         let status = sight.status(process);
-        // In dash, bash, mksh and busybox ash exactly where there is a TERM trap. Whoever
+        // In dash, bash, busybox ash, zsh and ksh93 exactly where there is a TERM trap. Whoever
         // traps that is taken to trap its other stop signals too, for of INT the
         // bit says nothing: bash catches that to wait.
-        let trapped = status.is_some_and(|status| status.caught.holds(Signal::TERM));
+        let trapped =
+            relay == Relay::Shell && status.is_some_and(|status| status.caught.holds(Signal::TERM));
         let mut shell = Shell { tree, process, trapped, youngest: None, foreground: false };
         let age = |child: &Process| (child.start, child.pid);
         let workers = || tree.children(process.pid).filter(|child| !shell.reads(child, sight));
@@ -218,7 +219,8 @@ pub fn tops(
         next += 1;
         let relay = sight.relay(&process).filter(|_| !tree.is_leaf(process.pid));
         if let Some(relay) = relay {
-            let shell = (relay == Relay::Shell).then(|| Shell::of(tree, &process, sight));
+            let is_shell = matches!(relay, Relay::Shell | Relay::Mksh);
+            let shell = is_shell.then(|| Shell::of(tree, &process, relay, sight));
             for child in tree.children(process.pid) {
                 if !shell.as_ref().is_some_and(|shell| shell.reads(child, sight)) {
                     memory::push(&mut queue, *child)?;
@@ -463,6 +465,12 @@ mod tests {
             .with(3, 2, "proxy", Background)
             .with(4, 2, "sleep", Plain);
         assert_eq!(scene.app(), [(2, App), (3, Helper), (4, App)], "its trap waits for sleep");
+    }
+
+    #[test]
+    fn mksh_catches_term_without_a_trap() {
+        let scene = Scene::new().with(2, 1, "mksh", Trap).with(3, 2, "celery", CatchesBoth);
+        assert_eq!(scene.app(), [(2, App), (3, App)]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub enum Relay {
     /// Told, lest it run its next command. It may have a trap, something in the
     /// foreground and something in the background.
     Shell,
+    /// The same, but whether it has a trap cannot be seen: it always catches TERM.
+    Mksh,
     /// Told, and all that it runs.
     Wrapper,
     /// Not told: it would kill what it runs (su after 2 s). It ends after that.
@@ -27,7 +29,7 @@ const RELAYS: [(&[u8], Relay); 19] = [
     (b"busybox", Relay::Shell),
     (b"ksh", Relay::Shell),
     (b"ksh93", Relay::Shell),
-    (b"mksh", Relay::Shell),
+    (b"mksh", Relay::Mksh),
     (b"zsh", Relay::Shell),
     (b"setsid", Relay::Wrapper),
     // Placeholders in the foreground of a container. What stands below them was

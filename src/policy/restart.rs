@@ -42,8 +42,8 @@ pub struct Run {
 pub enum End {
     Success,
     Failure(WaitStatus),
-    /// The command could not be started, with this exit code: a failure.
-    NotStarted(u8),
+    /// The command could not be started: a failure, as if it had ended so.
+    NotStarted(WaitStatus),
     /// It was told to end, and has not failed: there is no further run.
     Stopped,
     /// Somebody of it is alive still: never two at once.
@@ -149,7 +149,13 @@ mod tests {
     /// Every sequence of runs, short and long, of every end.
     #[test]
     fn every_sequence_of_runs() {
-        let ends = [End::Success, FAILED, End::NotStarted(127), End::Stopped, End::LeftSomebody];
+        let ends = [
+            End::Success,
+            FAILED,
+            End::NotStarted(WaitStatus(127 << 8)),
+            End::Stopped,
+            End::LeftSomebody,
+        ];
         let kinds: Vec<_> = ends.iter().flat_map(|end| [(MILLI, *end), (LONG_RUN, *end)]).collect();
         let mut count = 0;
         for when in [When::No, When::OnFailure, When::Always] {
