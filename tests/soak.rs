@@ -94,12 +94,12 @@ impl Life {
             // when SYS tells it that the stop came.
             let body = match worker {
                 Worker::Saves(ms) => format!(
-                    "$SIG{{TERM}} = sub {{ select undef, undef, undef, {ms} / 1000; line \"$$ did it\"; POSIX::_exit({n}) }}; line \"$$ ready {n}\"; rest"
+                    "$SIG{{TERM}} = sub {{ select undef, undef, undef, {ms} / 1000; line \"$$ did it\"; POSIX::_exit({n}) }}; line \"ready {n} $$\"; rest"
                 ),
                 Worker::Job(ms) => format!(
-                    "POSIX::sigprocmask(POSIX::SIG_SETMASK(), POSIX::SigSet->new); line \"$$ ready {n}\"; select undef, undef, undef, 0.2 + {ms} / 1000; line \"$$ did it\"; POSIX::_exit({n})"
+                    "POSIX::sigprocmask(POSIX::SIG_SETMASK(), POSIX::SigSet->new); line \"ready {n} $$\"; select undef, undef, undef, 0.2 + {ms} / 1000; line \"$$ did it\"; POSIX::_exit({n})"
                 ),
-                Worker::Deaf => format!("$SIG{{TERM}} = sub {{}}; line \"$$ ready {n}\"; rest"),
+                Worker::Deaf => format!("$SIG{{TERM}} = sub {{}}; line \"ready {n} $$\"; rest"),
             };
             write!(script, "orphan {{ {apart}; $SIG{{USR1}} = 'IGNORE'; {body} }};").unwrap();
         }
@@ -117,9 +117,7 @@ impl Life {
         run.hears("main ready");
         let mut pids = vec![];
         for n in 0..self.workers.len() {
-            let suffix = format!(" ready {n}");
-            let line = run.hears_ending(&suffix);
-            pids.push(line.strip_suffix(&suffix).unwrap().parse::<u64>().unwrap());
+            pids.push(run.hears_after(&format!("ready {n} ")).parse::<u64>().unwrap());
         }
         if self.storm {
             (0..50).for_each(|_| run.signal(libc::SIGUSR1));

@@ -281,11 +281,6 @@ impl Run {
         line[prefix.len()..].to_owned()
     }
 
-    /// Wait for a line that ends like this.
-    pub fn hears_ending(&mut self, suffix: &str) -> String {
-        self.hears_like(suffix, |heard| heard.ends_with(suffix))
-    }
-
     /// The next line that begins like this; None where it all ends before.
     pub fn may_hear(&mut self, prefix: &str) -> Option<String> {
         self.out.take(self.guard, |heard| heard.starts_with(prefix))
