@@ -293,13 +293,20 @@ fn grace_is_not_granted_again_when_the_main_child_ends() {
 }
 
 #[test]
-fn a_grace_of_0_asks_and_kills_at_once_and_infinity_never_kills() {
+fn a_grace_of_0_asks_and_kills_at_once() {
     let run = started(drainit(&["--grace", "0"]), DEAF);
     run.signal(libc::SIGTERM);
     run.ends();
+}
 
-    let mut run = started(drainit(&["--grace", "infinity"]), UNTOLD);
+/// Beyond the 25 s that a grace period is by default.
+#[test]
+fn infinity_never_kills() {
+    let init = drainit(&["--grace", "infinity"]).guard(Duration::from_secs(60));
+    let mut run = started(init, UNTOLD);
+    let stopped = Instant::now();
     main_child_goes(&mut run);
+    run.until("a default grace period is over", |_| stopped.elapsed() > Duration::from_secs(27));
     run.types("go!");
     run.hears("worker asked");
     assert_eq!(run.ends().code, 3);
