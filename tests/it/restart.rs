@@ -3,7 +3,7 @@
 //! The pauses themselves are the pure policy's, walked beside it; here they are
 //! held to their lower bounds only.
 
-use crate::harness::{Run, TempDir, drainit};
+use crate::harness::{Run, TempDir, drainit, rounds};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -174,7 +174,7 @@ fn memory_does_not_grow_from_run_to_run() {
             status.lines().find(|line| line.starts_with("VmSize:")).unwrap().to_owned()
         };
         let before = size(&mut run, 10);
-        assert_eq!(size(&mut run, 2_000), before, "{command}");
+        assert_eq!(size(&mut run, 10 * rounds()), before, "{command}");
         run.signal(libc::SIGTERM);
         run.ends();
     }
