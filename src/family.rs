@@ -49,6 +49,8 @@ pub struct MainChild {
     suspended: bool,
     sent: Signals,
     asked: bool,
+    /// It was sent what would end it, and whether it was stopped is not known yet.
+    unsettled: bool,
 }
 
 /// Why a signal is sent.
@@ -70,6 +72,12 @@ impl MainChild {
     fn sent(&mut self, signal: Signal, purpose: Purpose) {
         self.sent = self.sent.and(signal);
         self.asked |= purpose != Purpose::Forward;
+        self.unsettled |= continues(signal);
+    }
+
+    /// All that is known of it was collected.
+    pub fn settled(&mut self) {
+        self.unsettled = false;
     }
 
     /// It stays in our group, which has no number to signal it by.
@@ -104,6 +112,7 @@ impl<'a> Family<'a> {
             suspended: false,
             sent: Signals::NONE,
             asked: false,
+            unsettled: false,
         };
         report.say(event::START, |line| _ = line.put("started main child ").put(main.pid));
         Family {
@@ -128,8 +137,8 @@ impl<'a> Family<'a> {
             if is_main {
                 self.main.stopped = status.stopped().is_some();
                 status.stopped().into_iter().for_each(|signal| self.stop_too(signal));
-                // It stopped just before it was asked: that we learn only now.
-                if self.main.stopped && self.main.asked {
+                // It stopped just before it was signalled: that we learn only now.
+                if self.main.stopped && (self.main.asked || self.main.unsettled) {
                     let _ = kill::to_child(pid, Signal::CONT);
                 }
             }

@@ -36,7 +36,7 @@ pub fn run(config: &Config, mut command: Command, descriptors: file::Inherited) 
     let mut inherited = Some(descriptors);
     let mut history = History::default();
     loop {
-        let started = clock::now();
+        let started = restarts_clock(config);
         let (end, mut drain) = match command.start() {
             Ok(child) => {
                 // A later run is to have them as well, and the folder we stand in.
@@ -57,7 +57,7 @@ pub fn run(config: &Config, mut command: Command, descriptors: file::Inherited) 
                 (End::NotStarted(WaitStatus::exited(code)), None)
             }
         };
-        let run = Run { started, ended: clock::now(), end };
+        let run = Run { started, ended: restarts_clock(config), end };
         let (after, next) = config.restart.after(history, run);
         history = after;
         if let Some(drain) = &mut drain {
@@ -65,13 +65,21 @@ pub fn run(config: &Config, mut command: Command, descriptors: file::Inherited) 
         }
         say_failure(&report, run, history, next);
         if next.is_none_or(|start| !pause(&report, start)) {
-            return match (&drain, end) {
+            let code = match (&drain, end) {
                 (Some(drain), _) => drain.exit_code(),
                 (None, End::NotStarted(status)) => config.exit_code(Some(status), false),
                 (None, _) => OWN_FAILURE,
             };
+            // What goes with the process is not freed before it.
+            std::mem::forget(drain);
+            return code;
         }
     }
+}
+
+/// Without further runs nobody asks how long this one took.
+fn restarts_clock(config: &Config) -> Time {
+    if config.restart.when == When::No { Time::ZERO } else { clock::now() }
 }
 
 /// catatonit's -P: nothing but reaping, until a stop signal.
@@ -235,6 +243,7 @@ impl<'a> Drain<'a> {
             Sweep::Done => self.sweep_at = Time::NEVER,
             Sweep::Cut => self.sweep_at = Time::ZERO,
         }
+        self.family.main.settled();
         if slow > Time::ZERO {
             self.rest_until = clock::now() + slow.times(REST).min(LONGEST_REST);
             self.sweep_at = self.sweep_at.max(self.rest_until);

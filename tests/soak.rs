@@ -150,10 +150,14 @@ impl Life {
                 .into_iter()
                 .filter(|f| said(f))
                 .collect();
+            let did = end.has(&format!("{pid} did it"));
+            // By itself, before the stop came.
+            if fates.is_empty() && did && matches!(worker, Worker::Job(_)) {
+                continue;
+            }
             let [fate] = fates[..] else {
                 return Err(format!("{pid} {worker:?}: {fates:?} {report}"));
             };
-            let did = end.has(&format!("{pid} did it"));
             let right = match fate {
                 "finished" => did,
                 // It may be ended between its word and its exit.

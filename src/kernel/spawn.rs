@@ -47,12 +47,12 @@ impl Command {
             return Err(Errno::ENOENT);
         }
         let stack = Stack::for_exec(words)?;
-        let mut ours = Line::<LISTEN_PID_SIZE>::new();
-        ours.put(LISTEN_PID).put(getpid());
-        let (environ, listen_pid) = match environ.iter().any(|word| word == ours.as_c_str()) {
-            false => (environ, None),
-            true => {
-                let (environ, own) = ListenPid::within(environ, ours.as_c_str())?;
+        let variable =
+            environ.iter().find(|word| word.to_bytes().starts_with(LISTEN_PID.as_bytes()));
+        let (environ, listen_pid) = match variable.filter(|variable| names_us(variable)) {
+            None => (environ, None),
+            Some(ours) => {
+                let (environ, own) = ListenPid::within(environ, ours)?;
                 (environ, Some(own))
             }
         };
@@ -109,6 +109,12 @@ impl Command {
 const LISTEN_PID: &str = "LISTEN_PID=";
 /// With the longest pid and a NUL.
 const LISTEN_PID_SIZE: usize = 24;
+
+fn names_us(variable: &CStr) -> bool {
+    let mut ours = Line::<LISTEN_PID_SIZE>::new();
+    ours.put(LISTEN_PID).put(getpid());
+    ours.as_c_str() == variable
+}
 
 /// An environment's LISTEN_PID, written once the main child has a pid.
 struct ListenPid(UnsafeCell<[u8; LISTEN_PID_SIZE]>);

@@ -15,7 +15,7 @@ use crate::text::time::Time;
 /// before Linux 3.4: then PID 1 reaps them, and we do not know them.
 pub fn adopt_orphans() -> Result<(), Errno> {
     let set = nix::sys::prctl::set_child_subreaper(true);
-    if getpid().as_raw() == 1 { Ok(()) } else { set }
+    set.or_else(|error| if getpid().as_raw() == 1 { Ok(()) } else { Err(error) })
 }
 
 /// What a sweep came to.
@@ -42,8 +42,10 @@ pub fn one(pid: Pid, each: impl FnOnce(Pid, WaitStatus)) {
     }
 }
 
-/// A look that takes longer walks over many that live: 5,000 of them in up to 1 ms.
-const SLOW: Time = Time::nanos(50_000);
+/// So many looks between two readings of the clock.
+const LOOKS: u32 = 8;
+/// Looks that take longer walk over many that live: 5,000 of them in up to 1 ms.
+const SLOW: Time = Time::nanos(100_000);
 
 /// The sweep: reaps every child that has ended, and hands each to `each` (with
 /// those that only stopped or run on). It cannot be left out: of the children that
@@ -54,20 +56,27 @@ pub fn all(began: Time, mut each: impl FnMut(Pid, WaitStatus)) -> (Sweep, Time) 
     let mut before = began;
     let mut slow = Time::ZERO;
     loop {
-        // ECHILD; with these arguments there is no other (waitpid(2)).
-        let Ok(found) = wait(ANYBODY, NOW) else { return (Sweep::Childless, slow) };
+        let mut end = None;
+        for _ in 0..LOOKS {
+            match wait(ANYBODY, NOW) {
+                Ok(Some((pid, status))) => each(pid, WaitStatus(status)),
+                Ok(None) => {
+                    end = Some(Sweep::Done);
+                    break;
+                }
+                // ECHILD; with these arguments there is no other (waitpid(2)).
+                Err(_) => return (Sweep::Childless, slow),
+            }
+        }
         let now = clock::now();
         if now - before > SLOW {
             slow = slow + (now - before);
         }
-        match found {
-            Some((pid, status)) => each(pid, WaitStatus(status)),
-            None => return (Sweep::Done, slow),
+        match end {
+            Some(end) => return (end, slow),
+            None if now - began >= LONGEST => return (Sweep::Cut, slow),
+            None => before = now,
         }
-        if now - began >= LONGEST {
-            return (Sweep::Cut, slow);
-        }
-        before = now;
     }
 }
 
