@@ -374,7 +374,9 @@ fn explain_says_what_would_happen_and_starts_nothing() {
 fn explained(options: &[&str], script: &str, own: &[&str]) -> String {
     let mut run = drainit(options).sh(script);
     run.hears("job ready");
-    run.until("the shell waits", |run| !children(run.main_child()).is_empty());
+    run.until("the job was orphaned, and the shell waits", |run| {
+        children(run.init()).len() == 2 && children(run.main_child()).len() == 1
+    });
     let mut nsenter = Command::new("nsenter");
     if !crate::harness::is_root() {
         nsenter.args(["--user", "--preserve-credentials"]);
