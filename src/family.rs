@@ -9,7 +9,7 @@ use crate::kernel::cgroup::OomKills;
 use crate::kernel::spawn::Started;
 use crate::kernel::terminal::{self, Terminal};
 use crate::kernel::{clock, kill, memory, proc, signals, wait};
-use crate::ledger::{Asked, Fate, Ledger};
+use crate::ledger::{Asked, Fate, Ledger, Row};
 use crate::policy::application::{self, Role, Sight, Stream};
 use crate::policy::drain::Leftovers;
 use crate::policy::relay::Relay;
@@ -31,6 +31,8 @@ pub struct Family<'a> {
     pub oom: Option<OomKills>,
     /// Everybody was looked at when the drain began.
     pub complete: bool,
+    /// The look with which the drain began, for the asking that follows at once.
+    fresh: Option<Tree>,
     /// Its end was said to be the OOM killer's.
     said_oom: bool,
     /// A signal that the terminal has sent to the main child already.
@@ -75,11 +77,6 @@ impl MainChild {
         self.unsettled |= continues(signal);
     }
 
-    /// All that is known of it was collected.
-    pub fn settled(&mut self) {
-        self.unsettled = false;
-    }
-
     /// It stays in our group, which has no number to signal it by.
     fn shares_our_group(&self) -> bool {
         self.terminal == Terminal::Unnamed
@@ -122,6 +119,7 @@ impl<'a> Family<'a> {
             ledger: Ledger::default(),
             oom: OomKills::watch(),
             complete: false,
+            fresh: None,
             said_oom: false,
             heard: None,
             said_unseen: false,
@@ -196,6 +194,16 @@ impl<'a> Family<'a> {
         self.heard = Some(signal).filter(|_| from_terminal && self.main.shares_our_group());
     }
 
+    /// All that is known by now was collected.
+    pub fn settled(&mut self) {
+        self.main.unsettled = false;
+    }
+
+    /// What was seen is true for one decision.
+    pub fn forget_the_look(&mut self) {
+        self.fresh = None;
+    }
+
     // Whom the policies mean.
 
     /// The drain begins, by a stop or by the main child's own exit: before anybody
@@ -213,6 +221,7 @@ impl<'a> Family<'a> {
             for row in self.ledger.rows_mut() {
                 row.alone = row.process.parent == getpid();
             }
+            self.fresh = Some(tree);
             return;
         }
         // Our own children: what a script runs in the background is mostly not one.
@@ -308,7 +317,8 @@ impl<'a> Family<'a> {
     }
 
     fn tell_application(&mut self, signal: Signal, purpose: Purpose) {
-        let roles = self.look().and_then(|tree| {
+        let fresh = self.fresh.take();
+        let roles = fresh.or_else(|| self.look()).and_then(|tree| {
             let main = tree.get(self.main.pid).map(|main| main.pid);
             let roles = application::roles(&tree, main, Target::App, &Eyes)?;
             Some(roles)
@@ -384,6 +394,10 @@ impl<'a> Family<'a> {
 
     /// SIGTERM to every helper that has not been asked.
     pub fn ask_helpers(&mut self) {
+        let waits = |row: &Row| row.role == Some(Role::Helper) && row.is_alive();
+        if !self.ledger.rows().any(waits) {
+            return;
+        }
         let Some(tree) = self.look() else { return };
         let mut told = Vec::new();
         for helper in self.ledger.rows().filter(|row| row.role == Some(Role::Helper)) {

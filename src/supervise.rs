@@ -213,6 +213,7 @@ impl<'a> Drain<'a> {
     /// SIGCHLD in the queue for as long as somebody sends it, so that every wake-up
     /// collects.
     fn collect(&mut self, wake: Wake) {
+        self.family.forget_the_look();
         let (family, killing) = (&mut self.family, is_killing(self.state));
         let lived = family.main.lives();
         if let Wake::Child(pid) = wake {
@@ -243,7 +244,7 @@ impl<'a> Drain<'a> {
             Sweep::Done => self.sweep_at = Time::NEVER,
             Sweep::Cut => self.sweep_at = Time::ZERO,
         }
-        self.family.main.settled();
+        self.family.settled();
         if slow > Time::ZERO {
             self.rest_until = clock::now() + slow.times(REST).min(LONGEST_REST);
             self.sweep_at = self.sweep_at.max(self.rest_until);
