@@ -571,7 +571,8 @@ impl<'a> Family<'a> {
                 line.put(if n == 0 { ": " } else { ", " }).put(&proc::who(process));
                 line.put(match self.asked(process) {
                     Asked::Yes => " was asked",
-                    Asked::Perhaps | Asked::No => " was not asked",
+                    Asked::Perhaps => " was perhaps asked",
+                    Asked::No => " was not asked",
                 });
             }
             for (what, at) in [("last call", last_call), ("SIGKILL", deadline)] {

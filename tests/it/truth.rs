@@ -49,7 +49,7 @@ fn a_straggler_that_was_asked_and_cut_is_said_by_default() {
 
 #[test]
 fn whoever_handles_the_signal_is_not_cut() {
-    let job = "(sh -c 'trap \"echo job done; exit\" TERM; echo job ready; sleep 1000 & wait' &)
+    let job = "(sh -c 'trap \"echo job done; exit\" TERM; sleep 1000 & echo job ready; wait' &)
         exec sleep 1000";
     let end = stopped(&[], job);
     assert!(end.has("job done") && end.said.is_empty(), "{end:?}");
