@@ -239,8 +239,10 @@ impl Container {
 
 impl End {
     pub fn said_by_drainit(&self) -> String {
+        let ours = ["drainit: ", "{\"program\":\"drainit\""];
         let lines = self.transcript.lines();
-        lines.filter(|line| line.starts_with("drainit: ")).collect()
+        let said = lines.filter(|line| ours.iter().any(|begin| line.starts_with(begin)));
+        said.collect::<Vec<_>>().join("\n")
     }
 }
 

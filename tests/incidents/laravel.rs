@@ -49,7 +49,8 @@ fn a_batch_longer_than_the_grace_is_cut_at_the_last_call_and_its_lock_released()
     let (account, end) = stop(&[APP, &["--last-call", "5s"]].concat(), WORK, Work::Endless);
     assert_eq!(account, CUT_AND_RELEASED, "{end}");
     assert_eq!(end.code, 143, "{end}");
-    assert_eq!(end.said_by_drainit(), "", "nobody was killed");
+    let said = end.said_by_drainit();
+    assert!(said.contains("waiting for ") && !said.contains("killed"), "{said}");
 }
 
 #[test]
@@ -57,6 +58,34 @@ fn without_the_last_call_the_lock_of_a_long_batch_stays() {
     let (account, end) = stop(&[DRAINIT, "--schedule", "TERM:app/5/KILL:all"], WORK, Work::Endless);
     assert_eq!(account, CUT_AND_LOCKED, "{end}");
     assert!(end.said_by_drainit().contains("artisan batch"), "names who was killed: {end}");
+}
+
+/// What is said of the batches is what their own log says.
+#[test]
+fn the_words_agree_with_the_batches() {
+    let group = [DRAINIT, "--grace", "10s"];
+    let (account, end) = stop(&group, WORK, A_WHILE);
+    println!("group, text:\n{}", end.said_by_drainit());
+    assert_eq!(account.finished, 0, "{end}");
+    let said = end.said_by_drainit();
+    assert!(said.contains("cut 3 that nobody else looks after: "), "{said}");
+    assert!(said.contains("'artisan' batch 1") && said.contains("--signal-to app"), "{said}");
+    for init in [&group[..], APP] {
+        let json = [init, &["-v", "--log-format", "json"]].concat();
+        let (account, end) = stop(&json, WORK, A_WHILE);
+        println!("{init:?}, JSON:\n{}", end.said_by_drainit());
+        let is_report = |line: &&str| line.contains("\"event\":\"report\"");
+        let said = end.said_by_drainit();
+        let report = said.lines().find(is_report).expect("a report");
+        let count = |fate: &str| {
+            let (_, rest) = report.split_once(&format!("\"{fate}_count\":")).expect("a count");
+            rest.split(',').next().unwrap().parse::<usize>().unwrap()
+        };
+        // A batch is a shell and what it runs; the shell of one that finished exits, of
+        // one that was cut it is ended.
+        assert_eq!(count("cut") == 0, account.finished == BATCHES, "{report}");
+        assert!(count("finished") >= account.finished, "{report}");
+    }
 }
 
 /// The order of the time-outs, turned round: who cuts is the engine, and nobody is asked.

@@ -89,7 +89,10 @@ fn drains(shape: &[&str], code: i32) {
         let (account, end) = stop(APP, shape, work);
         assert_eq!(account, expected, "{end}");
         assert_eq!(end.code, code, "{end}");
-        assert_eq!(end.said_by_drainit(), "", "nobody was killed");
+        // Sidekiq's own time-out of 5 s is as long as people wait without a word.
+        let said = end.said_by_drainit();
+        let waited = said.starts_with("drainit: waiting for ") && !said.contains('\n');
+        assert!(said.is_empty() || (waited && expected == ALL_REQUEUED), "{said}");
     }
 }
 
