@@ -567,7 +567,8 @@ pub fn unknown_variables(
         let ours = || OPTIONS.iter().map(|option| option.variable).filter(|own| !own.is_empty());
         let kubernetes =
             name.ends_with(b"_SERVICE_HOST") || name.windows(5).any(|part| part == b"_PORT");
-        let known = ours().any(|own| own.as_bytes() == name);
+        // The last is what our own build reads.
+        let known = ours().any(|own| own.as_bytes() == name) || name == b"DRAINIT_COMMIT";
         let nearest = ours().min_by_key(|own| distance(own.as_bytes(), name))?;
         (!kubernetes && !known).then_some((name, nearest))
     })
