@@ -86,7 +86,7 @@ const fn opt(letter: u8, long: &'static str, variable: &'static str, effect: Eff
 
 use Effect::{Flag, Switch, Value};
 
-pub const OPTIONS: [Opt; 30] = [
+pub static OPTIONS: [Opt; 30] = [
     opt(
         b't',
         "grace",
