@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::policy::drain::{Leftovers, Policy};
 use crate::policy::restart::{self, When};
 use crate::policy::schedule::{Fault, Schedule, Target};
-use crate::text::bytes::after;
+use crate::text::bytes::{EMPTY, after};
 use crate::text::number::number;
 use crate::text::signal::{Signal, Signals};
 use crate::text::time::{self, Time};
@@ -533,7 +533,7 @@ pub fn parse(
     argv: impl Iterator<Item = &'static CStr> + Clone,
     environ: impl Iterator<Item = &'static CStr> + Clone,
 ) -> Request {
-    let name = argv.clone().next().unwrap_or_default();
+    let name = argv.clone().next().unwrap_or(EMPTY);
     let mut reading = Reading::begin(name.to_bytes());
     // Ours last, so that they win over those of the inits that we stand in for.
     for prefix in ["TINI_", "DUMB_INIT_", "DRAINIT_"] {

@@ -29,7 +29,7 @@ pub fn expand(command: Words, environ: Words) -> Result<Words, Refusal<'static>>
         let text = text.and_then(leaked).and_then(|word| memory::push(&mut words, word));
         text.ok_or(refuse(word, NO_MEMORY))?;
     }
-    let name = command.iter().next().unwrap_or_default();
+    let name = command.first();
     if words.first().is_some_and(|name| name.is_empty()) {
         return Err(refuse(name, "names no command"));
     }

@@ -64,7 +64,7 @@ fn run(
         // The point of no return: the command runs.
         Ok(command) => supervise::run(config, command, descriptors),
         Err(error) => {
-            let name = command.iter().next().unwrap_or_default();
+            let name = command.first();
             report.not_started(name, Failure::Process(error))
         }
     }

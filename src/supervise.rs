@@ -16,6 +16,7 @@ use crate::policy::restart::{End, History, Run, When};
 use crate::policy::schedule::Target;
 use crate::report::{Reporter, event};
 use crate::summary::Summary;
+use crate::text::bytes::c_string;
 use crate::text::signal::Signal;
 use crate::text::status::WaitStatus;
 use crate::text::time::Time;
@@ -42,7 +43,7 @@ pub fn run(config: &Config, mut command: Command, descriptors: file::Inherited) 
                 // A later run is to have them as well, and the folder we stand in.
                 if config.restart.when == When::No {
                     inherited.take().into_iter().for_each(file::Inherited::close);
-                    let _ = nix::unistd::chdir(c"/");
+                    let _ = nix::unistd::chdir(c_string!("/"));
                 }
                 let mut drain = Drain::new(config, &child);
                 drain.wait_for_all();

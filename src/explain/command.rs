@@ -15,7 +15,7 @@ use crate::text::time::Time;
 #[inline(never)]
 pub fn command(config: &Config, command: Words) -> u8 {
     let mut page = Page::new(config);
-    let first = command.iter().next().unwrap_or_default().to_bytes();
+    let first = command.first().to_bytes();
     stop(config, &mut page);
     restarts(config, &mut page);
     page.line(|line| {

@@ -4,12 +4,14 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
 use super::file;
-use crate::text::bytes::after;
+use crate::text::bytes::{after, c_string};
 use crate::text::number::number;
 
 /// Where a container sees its own cgroup: version 2, then version 1.
-const COUNTS: [&CStr; 2] =
-    [c"/sys/fs/cgroup/memory.events", c"/sys/fs/cgroup/memory/memory.oom_control"];
+const COUNTS: [&CStr; 2] = [
+    c_string!("/sys/fs/cgroup/memory.events"),
+    c_string!("/sys/fs/cgroup/memory/memory.oom_control"),
+];
 
 /// How many processes of this cgroup the OOM killer has ended: the line
 /// `oom_kill N` (Documentation/admin-guide/cgroup-v2.rst; since Linux 4.13).

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
+use crate::text::bytes::c_string;
 use crate::text::number::number;
 
 /// Standard input, output or error: they may be closed, and every use of them
@@ -158,7 +159,7 @@ impl Inherited {
     #[inline(never)]
     fn close_each(first: c_int) {
         let mut open = [false; 1024];
-        if let Ok(mut list) = Directory::open(c"/proc/self/fd") {
+        if let Ok(mut list) = Directory::open(c_string!("/proc/self/fd")) {
             while let Some(Ok(name)) = list.entry() {
                 let fd = number(name.to_bytes()).and_then(|fd| open.get_mut(fd as usize));
                 fd.into_iter().for_each(|fd| *fd = true);

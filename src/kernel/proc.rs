@@ -10,6 +10,7 @@ use nix::unistd::{Pid, getpid};
 use super::file::{self, Directory};
 use super::words::{Words, leaked};
 use super::{clock, memory};
+use crate::text::bytes::c_string;
 use crate::text::line::Line;
 use crate::text::number::number;
 use crate::text::process::{Process, Status, Who};
@@ -33,7 +34,7 @@ pub fn everybody() -> Option<Everybody> {
     if !is_our_namespace() {
         return None;
     }
-    let mut directory = Directory::open(c"/proc").ok()?;
+    let mut directory = Directory::open(c_string!("/proc")).ok()?;
     let mut all = Everybody { list: Vec::new(), unseen: 0 };
     while let Some(name) = directory.entry() {
         let pid = number(name.ok()?.to_bytes()).and_then(|pid| i32::try_from(pid).ok());
@@ -57,8 +58,8 @@ pub fn everybody() -> Option<Everybody> {
 /// 4.1 does not say; there only PID 1 can be sure, for an outer one is another.
 fn is_our_namespace() -> bool {
     let us = getpid();
-    let same = status_of(c"/proc/self/status").and_then(|status| status.own_namespace);
-    let number = read(c"/proc/self/stat", |text| Process::parse(text).map(|own| own.pid));
+    let same = status_of(c_string!("/proc/self/status")).and_then(|status| status.own_namespace);
+    let number = read(c_string!("/proc/self/stat"), |text| Process::parse(text).map(|own| own.pid));
     number == Ok(Some(us)) && same.unwrap_or(us.as_raw() == 1)
 }
 
@@ -66,7 +67,7 @@ fn is_our_namespace() -> bool {
 /// CONFIG_PROC_CHILDREN, or where [`everybody`] is None.
 #[inline(never)] // its buffer is a page of the caller's stack
 pub fn children_but(main: Pid) -> Option<Vec<Pid>> {
-    let file = file::open(c"/proc/thread-self/children", libc::O_RDONLY).ok()?;
+    let file = file::open(c_string!("/proc/thread-self/children"), libc::O_RDONLY).ok()?;
     let mut others = Vec::new();
     let mut pid = 0_i32;
     let mut chunk = [0; FILE];
@@ -150,7 +151,7 @@ fn words(path: &CStr) -> Option<Words> {
 pub fn is_same_executable(pid: Pid) -> bool {
     let (mut theirs, mut ours) = ([0; FILE], [0; FILE]);
     let theirs = file::read_link(path(pid, "/exe").as_c_str(), &mut theirs);
-    theirs.is_ok() && theirs == file::read_link(c"/proc/self/exe", &mut ours)
+    theirs.is_ok() && theirs == file::read_link(c_string!("/proc/self/exe"), &mut ours)
 }
 
 /// For people.

@@ -60,7 +60,7 @@ impl Command {
     }
 
     pub fn name(&self) -> &'static CStr {
-        self.words.iter().next().unwrap_or_default()
+        self.words.first()
     }
 
     /// Starts the command as the leader of a group of its own. When this returns

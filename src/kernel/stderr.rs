@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use nix::errno::Errno;
 
 use super::file::{Standard, open, standard, write, written};
+use crate::text::bytes::c_string;
 
 const FD: c_int = libc::STDERR_FILENO;
 
@@ -43,7 +44,7 @@ fn kind() -> libc::mode_t {
 /// a byte: so byte by byte. What stays is another writer that takes the room in
 /// between.
 fn write_terminal(bytes: &[u8]) -> Result<(), Errno> {
-    if let Ok(terminal) = open(c"/proc/self/fd/2", libc::O_WRONLY) {
+    if let Ok(terminal) = open(c_string!("/proc/self/fd/2"), libc::O_WRONLY) {
         return write(terminal, bytes).map(drop);
     }
     for byte in bytes {

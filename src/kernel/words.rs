@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char};
 
 use super::memory;
+use crate::text::bytes::EMPTY;
 
 /// A vector of C strings that ends with NULL, as execve(2) wants it and the kernel
 /// gives it. It stays as it is as long as the process.
@@ -39,6 +40,11 @@ impl Words {
         let words = unsafe { std::slice::from_raw_parts(self.first, self.count) };
         // SAFETY: each is a C string that stays.
         words.iter().map(|&word| unsafe { CStr::from_ptr(word) })
+    }
+
+    /// Empty if there is none.
+    pub fn first(self) -> &'static CStr {
+        self.iter().next().unwrap_or(EMPTY)
     }
 
     pub fn count(self) -> usize {

@@ -1,6 +1,27 @@
 //! What comes after a prefix, what before a suffix. Pure. Not the standard library's
 //! own: built for size, those link a panic.
 
+use std::ffi::CStr;
+
+/// A path, or other words of ours, for the kernel. Not a `c""` literal: all that end
+/// with their only NUL are one section to the linker, which would keep those of std's
+/// that nobody reads, too, a twenty-fifth of the file. link.ld refuses that section.
+#[macro_export]
+macro_rules! c_string {
+    ($text:literal) => {
+        const {
+            match std::ffi::CStr::from_bytes_until_nul(concat!($text, "\0\0").as_bytes()) {
+                Ok(text) => text,
+                Err(_) => unreachable!(),
+            }
+        }
+    };
+}
+pub use c_string;
+
+/// `CStr`'s default is such a literal.
+pub const EMPTY: &CStr = c_string!("");
+
 pub fn after<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     text.starts_with(prefix).then(|| text.get(prefix.len()..))?
 }

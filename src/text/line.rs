@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 use nix::unistd::Pid;
 
+use super::bytes::EMPTY;
 use super::time::Time;
 
 /// PIPE_BUF: a write of at most this many bytes reaches a pipe whole or not at
@@ -52,7 +53,7 @@ impl Writer {
     /// For system calls: the text up to a NUL of its own, which is there as long
     /// as the text is shorter than the buffer.
     pub fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or(EMPTY)
     }
 
     /// Adds text, a number, a pid, a length of time, a signal, a process: a chain

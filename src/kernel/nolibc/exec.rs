@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use drainit::text::bytes::after;
+use drainit::text::bytes::{EMPTY, after, c_string};
 
 use super::alloc;
 use super::memory::strlen;
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn execvpe(file: *const c_char, argv: Vector, environ: Vec
             }
             // An empty element is the current folder.
             let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
-            let bytes = folder.iter().chain(slash).chain(name).chain(b"\0");
+            let bytes = folder.iter().chain(slash).chain(name).chain(EMPTY.to_bytes_with_nul());
             room.iter_mut().zip(bytes).for_each(|(to, from)| _ = to.write(*from));
             execute(room.as_ptr().cast(), argv, environ);
             match errno() {
@@ -86,7 +86,7 @@ unsafe fn execute(path: *const c_char, argv: Vector, environ: Vector) -> c_int {
     unsafe {
         let failed = result(syscall!(SYS_execve, path, argv, environ));
         if errno() == libc::ENOEXEC {
-            let shell = c"/bin/sh".as_ptr();
+            let shell = c_string!("/bin/sh").as_ptr();
             if let Some(argv) = script(shell, path, argv) {
                 result(syscall!(SYS_execve, shell, argv, environ));
             }
