@@ -124,8 +124,13 @@ impl Reporter<'_> {
 
     /// `event` names the line for programs, `write` says it to people.
     pub fn say(&self, event: &Event, mut write: impl FnMut(&mut Writer)) {
+        self.say_if_heard(event, &mut write);
+    }
+
+    #[inline(never)]
+    fn say_if_heard(&self, event: &Event, write: &mut dyn FnMut(&mut Writer)) {
         if self.hears(event) {
-            self.write(event, false, &mut write);
+            self.write(event, false, write);
         }
     }
 
