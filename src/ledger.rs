@@ -29,6 +29,7 @@ struct ToGroup {
     signals: Signals,
 }
 
+#[derive(Clone, Copy)]
 pub struct Row {
     pub process: Process,
     pub role: Option<Role>,
@@ -136,7 +137,8 @@ impl Ledger {
         look: impl Iterator<Item = &'a Process>,
         name: impl Fn(&Process) -> Who,
     ) -> Option<()> {
-        let mut old = std::mem::take(&mut self.rows).into_iter();
+        let old = std::mem::take(&mut self.rows);
+        let mut old = old.iter();
         let mut next = old.next();
         let mut rows = Vec::new();
         for process in look {
@@ -145,11 +147,10 @@ impl Ledger {
                 next = old.next();
             }
             let row = match next.take_if(|row| row.process.is(process)) {
-                Some(mut row) => {
+                Some(row) => {
                     next = old.next();
                     // It may have another parent by now, another group.
-                    row.process = *process;
-                    row
+                    Row { process: *process, ..*row }
                 }
                 // It ended before it was seen.
                 None if process.zombie => continue,
