@@ -2,7 +2,8 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_int, c_void};
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid, setpgid};
@@ -164,27 +165,42 @@ fn vfork<F: FnMut()>(stack: &mut Stack, mut body: F) -> Result<Pid, Errno> {
     // on only when the child no longer uses this memory. No signal has a handler,
     // so that nothing else runs on it.
     unsafe {
-        let top = stack.0.as_mut_ptr().add(stack.0.capacity()).cast();
+        let top = stack.0.as_mut_ptr_range().end.cast();
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
         Errno::result(libc::clone(run::<F>, top, flags, (&raw mut body).cast())).map(Pid::from_raw)
     }
 }
 
-/// A stack for [`vfork`], kept for the next one. On the heap, which the C
-/// library has made anyway: a mapping of its own would cost a system call, and
-/// page tables to set up and tear down. It goes with the process.
-struct Stack(ManuallyDrop<Vec<MaybeUninit<u128>>>);
+/// A stack for [`vfork`], kept for the next one. It goes with the process.
+struct Stack(&'static mut [MaybeUninit<u128>]);
+
+/// Of the first stack. Its end is used first, and is not that of a page: there lie
+/// our other variables.
+const FIRST: usize = (68 << 10) - 512;
 
 impl Stack {
     /// 64 KiB for the C library's search of PATH, and room for the vector that
-    /// it builds there if the file is a script without `#!`. Whole pages: what lies
-    /// at the end of a page is used first.
+    /// it builds there if the file is a script without `#!`.
+    ///
+    /// The first is among our variables, unless the command is very long: a mapping
+    /// would cost a system call, and two pages for its page tables.
     fn for_exec(command: Words) -> Result<Stack, Errno> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        static mut ROOM: [MaybeUninit<u128>; FIRST / size_of::<u128>()] =
+            [MaybeUninit::uninit(); FIRST / size_of::<u128>()];
         let words = command.count().saturating_mul(size_of::<usize>());
-        let bytes = words.saturating_add(64 << 10).div_ceil(4096).saturating_mul(4096);
+        let bytes = words.saturating_add(64 << 10);
+        if bytes <= FIRST && !TAKEN.swap(true, Ordering::Relaxed) {
+            let room = &raw mut ROOM;
+            // SAFETY: whoever has found it free has it alone, for ever.
+            return Ok(Stack(unsafe { &mut *room }));
+        }
         let mut stack = Vec::new();
-        let room = stack.try_reserve_exact(bytes.div_ceil(size_of::<u128>()));
-        room.map(|()| Stack(ManuallyDrop::new(stack))).map_err(|_| Errno::ENOMEM)
+        let size = bytes.div_ceil(size_of::<u128>());
+        stack.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+        // SAFETY: so much is reserved, and any content will do.
+        unsafe { stack.set_len(size) };
+        Ok(Stack(stack.leak()))
     }
 }
 

@@ -1,5 +1,5 @@
-//! The allocator. drainit allocates the stack of its child, once, and lists of
-//! processes while it looks at them; nothing while it is idle.
+//! The allocator. drainit allocates lists of processes while it looks at them, and
+//! the stack of its child where the command is very long; nothing while it is idle.
 //!
 //! What is large is a mapping of its own: it goes back to the kernel as soon as it
 //! is freed, and a list that grows is moved without a copy. What is small comes
