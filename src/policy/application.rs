@@ -145,17 +145,18 @@ impl<'a> Shell<'a> {
             relay == Relay::Shell && status.is_some_and(|status| status.caught.holds(Signal::TERM));
         let mut shell = Shell { tree, process, trapped, youngest: None, foreground: false };
         let age = |child: &Process| (child.start, child.pid);
-        let workers = || tree.children(process.pid).filter(|child| !shell.reads(child, sight));
+        let workers =
+            || tree.children(process.pid).filter(|child| !reads(tree, process, child, sight));
         let youngest = workers().map(age).max();
         shell.youngest = youngest;
         shell.foreground = tree
             .children(process.pid)
-            .any(|child| !shell.reads(child, sight) && shell.is_foreground(child, sight));
+            .any(|child| !reads(tree, process, child, sight) && shell.is_foreground(child, sight));
         shell
     }
 
     fn role(&self, child: &Process, sight: &impl Sight) -> Role {
-        if self.reads(child, sight) {
+        if reads(self.tree, self.process, child, sight) {
             Role::Reader
         } else if self.is_foreground(child, sight) {
             Role::Application
@@ -183,22 +184,22 @@ impl<'a> Shell<'a> {
         let may_be = youngest && !status.caught.holds(quit);
         !status.caught.holds(int) || (!self.trapped && may_be)
     }
+}
 
-    /// Whether its stdin is a pipe that somebody beside it writes to. Who cannot be
-    /// looked into may be that writer, unless the pipe is the shell's own stdin.
-    /// `echo conf | server` has no living writer: the server is told.
-    fn reads(&self, child: &Process, sight: &impl Sight) -> bool {
-        let stdin = sight.stream(child, 0);
-        let writes = |other: &Process| {
-            [1, 2]
-                .map(|fd| sight.stream(other, fd))
-                .iter()
-                .any(|stream| *stream == stdin || *stream == Stream::Unseen)
-        };
-        matches!(stdin, Stream::Pipe(_))
-            && sight.stream(self.process, 0) != stdin
-            && self.tree.children(self.process.pid).any(|other| !other.is(child) && writes(other))
-    }
+/// Whether a shell's child has for its stdin a pipe that somebody beside it writes to.
+/// Who cannot be looked into may be that writer, unless the pipe is the shell's own
+/// stdin. `echo conf | server` has no living writer: the server is told.
+fn reads(tree: &Tree, shell: &Process, child: &Process, sight: &impl Sight) -> bool {
+    let stdin = sight.stream(child, 0);
+    let writes = |other: &Process| {
+        [1, 2]
+            .map(|fd| sight.stream(other, fd))
+            .iter()
+            .any(|stream| *stream == stdin || *stream == Stream::Unseen)
+    };
+    matches!(stdin, Stream::Pipe(_))
+        && sight.stream(shell, 0) != stdin
+        && tree.children(shell.pid).any(|other| !other.is(child) && writes(other))
 }
 
 /// The last call: the top of everything left that was not asked, through relays to
@@ -220,9 +221,8 @@ pub fn tops(
         let relay = sight.relay(&process).filter(|_| !tree.is_leaf(process.pid));
         if let Some(relay) = relay {
             let is_shell = matches!(relay, Relay::Shell | Relay::Mksh);
-            let shell = is_shell.then(|| Shell::of(tree, &process, relay, sight));
             for child in tree.children(process.pid) {
-                if !shell.as_ref().is_some_and(|shell| shell.reads(child, sight)) {
+                if !is_shell || !reads(tree, &process, child, sight) {
                     memory::push(&mut queue, *child)?;
                 }
             }
