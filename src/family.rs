@@ -356,8 +356,8 @@ impl<'a> Family<'a> {
             return self.tell_group_blindly(signal, purpose);
         };
         let tops = application::tops(&tree, |process| self.asked(process) == Asked::Yes, &Eyes);
-        for process in tops.unwrap_or_default() {
-            self.tell_one(signal, purpose, &process);
+        for process in &tops.unwrap_or_default() {
+            self.tell_one(signal, purpose, process);
         }
     }
 
@@ -373,8 +373,8 @@ impl<'a> Family<'a> {
                 let _ = memory::push(&mut leaves, *process);
             }
         }
-        for process in leaves {
-            self.tell_one(signal, purpose, &process);
+        for process in &leaves {
+            self.tell_one(signal, purpose, process);
         }
     }
 
@@ -409,9 +409,9 @@ impl<'a> Family<'a> {
                 }
             }
         }
-        for process in told {
-            self.tell_one(Signal::TERM, Purpose::Stop, &process);
-            let row = self.ledger.row(&process);
+        for process in &told {
+            self.tell_one(Signal::TERM, Purpose::Stop, process);
+            let row = self.ledger.row(process);
             row.into_iter().for_each(|row| row.role = Some(Role::Helper));
         }
     }
