@@ -225,8 +225,8 @@ impl<'a> Family<'a> {
             return;
         }
         // Our own children: what a script runs in the background is mostly not one.
-        for pid in proc::children_but(self.main.pid).unwrap_or_default() {
-            let process = proc::process(pid).filter(|process| !process.zombie);
+        for pid in &proc::children_but(self.main.pid).unwrap_or_default() {
+            let process = proc::process(*pid).filter(|process| !process.zombie);
             let row = process.and_then(|process| self.ledger.enter(&process, proc::who));
             row.into_iter().for_each(|row| row.alone = true);
         }
@@ -327,15 +327,15 @@ impl<'a> Family<'a> {
             self.say_no_proc();
             return self.tell_main(signal, purpose);
         };
-        for (process, role) in roles {
+        for (process, role) in &roles {
             match role {
                 Role::Application if process.pid == self.main.pid => {
                     self.tell_main(signal, purpose)
                 }
                 Role::Application => {
-                    let row = self.ledger.row(&process);
-                    row.into_iter().for_each(|row| _ = row.role.get_or_insert(role));
-                    self.tell_one(signal, purpose, &process);
+                    let row = self.ledger.row(process);
+                    row.into_iter().for_each(|row| _ = row.role.get_or_insert(*role));
+                    self.tell_one(signal, purpose, process);
                 }
                 Role::Guard | Role::Helper | Role::Reader | Role::Trapped | Role::Job => {}
             }
@@ -403,9 +403,9 @@ impl<'a> Family<'a> {
         for helper in self.ledger.rows().filter(|row| row.role == Some(Role::Helper)) {
             let top = tree.get(helper.process.pid).filter(|top| top.is(&helper.process));
             let roles = top.and_then(|top| application::helper(&tree, top, &Eyes));
-            for (process, role) in roles.unwrap_or_default() {
-                if role == Role::Application && self.ledger.asked(&process) == Asked::No {
-                    let _ = memory::push(&mut told, process);
+            for (process, role) in &roles.unwrap_or_default() {
+                if *role == Role::Application && self.ledger.asked(process) == Asked::No {
+                    let _ = memory::push(&mut told, *process);
                 }
             }
         }

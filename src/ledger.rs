@@ -154,7 +154,7 @@ impl Ledger {
                 }
                 // It ended before it was seen.
                 None if process.zombie => continue,
-                None => self.named(Row::new(process), &name),
+                None => self.named(process, &name),
             };
             memory::push(&mut rows, row)?;
         }
@@ -171,7 +171,7 @@ impl Ledger {
         let place = match self.find(process) {
             Ok(place) => place,
             Err(place) => {
-                let row = self.named(Row::new(process), &name);
+                let row = self.named(process, &name);
                 memory::push(&mut self.rows, row)?;
                 // Before those that come after it: one place further, each.
                 let (last, rest) = self.rows.get_mut(place..)?.split_last_mut()?;
@@ -182,10 +182,11 @@ impl Ledger {
         self.rows.get_mut(place)
     }
 
-    fn named(&mut self, mut row: Row, name: impl Fn(&Process) -> Who) -> Row {
+    fn named(&mut self, process: &Process, name: impl Fn(&Process) -> Who) -> Row {
+        let mut row = Row::new(process);
         if self.names.len() < NAMES {
             let place = self.names.len();
-            row.name = memory::push(&mut self.names, name(&row.process)).map(|()| place);
+            row.name = memory::push(&mut self.names, name(process)).map(|()| place);
         }
         row
     }
