@@ -52,8 +52,10 @@ pub unsafe extern "C" fn execvpe(file: *const c_char, argv: Vector, environ: Vec
             }
             // An empty element is the current folder.
             let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
-            let bytes = folder.iter().chain(slash).chain(name).chain(EMPTY.to_bytes_with_nul());
-            room.iter_mut().zip(bytes).for_each(|(to, from)| _ = to.write(*from));
+            let mut free = room.iter_mut();
+            for part in [folder, slash, name, EMPTY.to_bytes_with_nul()] {
+                part.iter().zip(&mut free).for_each(|(from, to)| _ = to.write(*from));
+            }
             execute(room.as_ptr().cast(), argv, environ);
             match errno() {
                 libc::EACCES => denied = true,
