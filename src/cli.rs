@@ -255,8 +255,10 @@ pub static OPTIONS: [Opt; 30] = [
         "termination-log",
         "DRAINIT_TERMINATION_LOG",
         Value(|r, given| {
-            let path = Some(given.value).filter(|path| !path.is_empty());
-            r.config.termination_log = Some(path.ok_or(("no path", "a file"))?);
+            // We leave the folder in which we were started.
+            let path = Some(given.value).filter(|path| path.to_bytes().starts_with(b"/"));
+            r.config.termination_log =
+                Some(path.ok_or(("no absolute path", "/dev/termination-log"))?);
             Ok(())
         }),
     ),

@@ -154,9 +154,7 @@ impl<'a> Family<'a> {
             });
         } else {
             self.ledger.reaped(pid, status);
-            self.report.say(event::ORPHAN, |line| {
-                line.put("reaped orphan ").put(pid).put(", which ").put(status);
-            });
+            say_orphan(&self.report, pid, status);
         }
     }
 
@@ -199,9 +197,10 @@ impl<'a> Family<'a> {
         self.main.unsettled = false;
     }
 
-    /// What was seen is true for one decision.
-    pub fn forget_the_look(&mut self) {
+    /// What was seen, and what the terminal has sent, is true for one decision.
+    pub fn decided(&mut self) {
         self.fresh = None;
+        self.heard = None;
     }
 
     // Whom the policies mean.
@@ -234,13 +233,19 @@ impl<'a> Family<'a> {
 
     /// The roles of a look, entered into the ledger.
     fn assign(&mut self, tree: &Tree, whom: Target) -> Option<Vec<(Process, Role)>> {
-        let main = self.main.lives().then_some(self.main.pid);
-        let roles = application::roles(tree, main, whom, &Eyes)?;
+        let roles = application::roles(tree, self.main_in(tree), whom, &Eyes)?;
         for (process, role) in &roles {
             let row = self.ledger.row(process);
             row.into_iter().for_each(|row| _ = row.role.get_or_insert(*role));
         }
         Some(roles)
+    }
+
+    /// The main child, unless it has ended: the stop may be dequeued before the news
+    /// of that.
+    fn main_in(&self, tree: &Tree) -> Option<Pid> {
+        let main = tree.get(self.main.pid).filter(|main| self.main.lives() && !main.zombie);
+        main.map(|main| main.pid)
     }
 
     /// Whether nobody is left of the application. As soon as the main child is gone,
@@ -260,14 +265,15 @@ impl<'a> Family<'a> {
     // What is sent.
 
     pub fn send(&mut self, signal: Signal, target: Target, purpose: Purpose) {
+        let hears = matches!(target, Target::Main | Target::App | Target::Group);
+        if self.heard == Some(signal) && hears {
+            self.main.asked |= purpose == Purpose::Stop;
+            return;
+        }
         self.report.say(event::SEND, |line| {
             line.put("sending ").put(signal).put(" to ").put(target.meaning());
         });
-        let heard = self.heard.take() == Some(signal) && purpose != Purpose::LastCall;
         match target {
-            Target::Main | Target::App | Target::Group if heard => {
-                self.main.asked |= purpose == Purpose::Stop;
-            }
             Target::Main | Target::App if !self.main.lives() => {}
             Target::Main => self.tell_main(signal, purpose),
             Target::Group if self.main.lives() && !self.main.shares_our_group() => {
@@ -318,10 +324,11 @@ impl<'a> Family<'a> {
 
     fn tell_application(&mut self, signal: Signal, purpose: Purpose) {
         let fresh = self.fresh.take();
-        let roles = fresh.or_else(|| self.look()).and_then(|tree| {
-            let main = tree.get(self.main.pid).map(|main| main.pid);
-            let roles = application::roles(&tree, main, Target::App, &Eyes)?;
-            Some(roles)
+        let tree = fresh.or_else(|| self.look());
+        let roles = tree.as_ref().and_then(|tree| {
+            // It may be there and not be shown.
+            tree.get(self.main.pid)?;
+            application::roles(tree, self.main_in(tree), Target::App, &Eyes)
         });
         let Some(roles) = roles else {
             self.say_no_proc();
@@ -507,7 +514,9 @@ impl<'a> Family<'a> {
 
     /// Whether SIGKILL was sent to anybody but who had ended before.
     pub fn somebody_was_killed(&self) -> bool {
-        self.ledger.count(Fate::Killed) > 0
+        let signal = self.main.status.and_then(WaitStatus::signal);
+        let blindly = self.main.sent.holds(Signal::KILL) && signal == Some(Signal::KILL);
+        blindly || self.ledger.count(Fate::Killed) > 0
     }
 
     // What is seen.
@@ -608,9 +617,8 @@ impl<'a> Family<'a> {
     }
 
     fn say_not_killed(&self, process: &Process, result: Result<(), Errno>) {
-        if let Err(error) =
-            result.or_else(|error| (error == Errno::ESRCH).then_some(()).ok_or(error))
-        {
+        let Err(error) = result else { return };
+        if error != Errno::ESRCH {
             self.report.say(event::NOT_KILLED, |line| {
                 line.put("cannot kill ").put(&proc::who(process)).put(": ").put(error);
             });
@@ -648,6 +656,15 @@ impl<'a> Family<'a> {
                 line.put(" in this container meanwhile; not the main child");
             });
         }
+    }
+}
+
+/// An orphan ended; of one that only stopped or runs on nothing is said.
+pub fn say_orphan(report: &Reporter, pid: Pid, status: WaitStatus) {
+    if status.stopped().is_none() && !status.continued() {
+        report.say(event::ORPHAN, |line| {
+            line.put("reaped orphan ").put(pid).put(", which ").put(status);
+        });
     }
 }
 

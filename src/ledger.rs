@@ -149,8 +149,9 @@ impl Ledger {
             let row = match next.take_if(|row| row.process.is(process)) {
                 Some(row) => {
                     next = old.next();
-                    // It may have another parent by now, another group.
-                    Row { process: *process, ..*row }
+                    // It may have another parent by now. The group is that in which it may have been asked.
+                    let group = row.process.group;
+                    Row { process: Process { group, ..*process }, ..*row }
                 }
                 // It ended before it was seen.
                 None if process.zombie => continue,
@@ -213,7 +214,8 @@ impl Ledger {
     }
 
     /// A child of ours was reaped. Of those that had its number it is the last, for
-    /// no two live at once.
+    /// no two live at once (or, where numbers wrap around within one drain, one that
+    /// no look has shown)
     pub fn reaped(&mut self, pid: Pid, status: WaitStatus) {
         let end = self.rows.partition_point(|row| row.process.pid <= pid);
         let last = end.checked_sub(1).and_then(|place| self.rows.get_mut(place));

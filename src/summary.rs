@@ -102,9 +102,12 @@ impl Summary<'_> {
         report.say(event::CUT, |line| {
             line.put("cut ").put(count).put(" that nobody else looks after");
             names(line, cut().filter_map(|row| Some((row, self.ledger.name(row)?))), count);
-            line.put(match report.config.policy.signal_to {
-                Target::Main | Target::App => "; a longer --grace would have left them to finish",
-                _ => "; --signal-to app would have left them to finish",
+            line.put(match (report.config.policy.signal_to, report.config.policy.leftovers) {
+                (Target::Main | Target::App, Leftovers::Wait) => {
+                    "; a longer --grace leaves them more time"
+                }
+                (Target::Main | Target::App, _) => "; --leftovers wait leaves jobs to finish",
+                _ => "; --signal-to app leaves jobs to finish",
             });
         });
     }
@@ -151,7 +154,9 @@ impl Summary<'_> {
         );
         line.put(",\"drain_ms\":").put(self.took.as_millis());
         for fate in Fate::ALL {
-            let (name, known) = (fate.word().1, fate != Fate::Finished || self.complete);
+            // Who is killed or left was looked at; of others some may never have been.
+            let known = self.complete || matches!(fate, Fate::Killed | Fate::Left);
+            let name = fate.word().1;
             line.put(",\"").put(name).put("_count\":");
             optional(line, known.then_some(self.ledger.count(fate)));
             line.put(",\"").put(name).put("\":[");

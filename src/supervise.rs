@@ -5,13 +5,13 @@
 use nix::unistd::{Pid, getpid};
 
 use crate::config::{Config, OWN_FAILURE};
-use crate::family::{Family, Purpose};
+use crate::family::{Family, Purpose, say_orphan};
 use crate::kernel::signals::{Sender, Wake};
 use crate::kernel::spawn::{Command, Started};
 use crate::kernel::wait::Sweep;
 use crate::kernel::{clock, file, signals, wait};
 use crate::ledger::{Fate, Row};
-use crate::policy::drain::{Action, Event, State};
+use crate::policy::drain::{Action, Event, Leftovers, State};
 use crate::policy::restart::{End, History, Run, When};
 use crate::policy::schedule::Target;
 use crate::report::{Reporter, event};
@@ -97,10 +97,9 @@ fn pause(report: &Reporter, until: Time) -> bool {
     if length >= NOTICED && until != Time::NEVER {
         report.say(event::PAUSE, |line| _ = line.put("next run in ").put(length.rounded()));
     }
-    let reaped = |pid: Pid, status: WaitStatus| {
-        report.say(event::ORPHAN, |line| {
-            line.put("reaped orphan ").put(pid).put(", which ").put(status);
-        });
+    let reaped = |pid: Pid, status: WaitStatus| say_orphan(report, pid, status);
+    let stops = |signal: Signal| {
+        report.config.stop.holds(signal) && report.config.rewritten(signal).is_some()
     };
     let mut sweep = Sweep::Done;
     loop {
@@ -108,8 +107,12 @@ fn pause(report: &Reporter, until: Time) -> bool {
         match signals::wait(next) {
             Wake::Deadline if sweep == Sweep::Cut => {}
             Wake::Deadline => return true,
-            Wake::Signal(signal, _) if report.config.stop.holds(signal) => return false,
-            Wake::Signal(..) => {}
+            Wake::Signal(signal, _) => {
+                report.say(event::SIGNAL, |line| _ = line.put("received ").put(signal));
+                if stops(signal) {
+                    return false;
+                }
+            }
             Wake::Child(pid) => wait::one(pid, reaped),
         }
         sweep = wait::all(clock::now(), reaped).0;
@@ -214,7 +217,7 @@ impl<'a> Drain<'a> {
     /// SIGCHLD in the queue for as long as somebody sends it, so that every wake-up
     /// collects.
     fn collect(&mut self, wake: Wake) {
-        self.family.forget_the_look();
+        self.family.decided();
         let (family, killing) = (&mut self.family, is_killing(self.state));
         let lived = family.main.lives();
         if let Wake::Child(pid) = wake {
@@ -242,10 +245,12 @@ impl<'a> Drain<'a> {
                 self.family.ledger.rows_mut().for_each(Row::gone);
                 return self.handle(Event::Childless);
             }
-            Sweep::Done => self.sweep_at = Time::NEVER,
+            Sweep::Done => {
+                self.sweep_at = Time::NEVER;
+                self.family.settled();
+            }
             Sweep::Cut => self.sweep_at = Time::ZERO,
         }
-        self.family.settled();
         if slow > Time::ZERO {
             self.rest_until = clock::now() + slow.times(REST).min(LONGEST_REST);
             self.sweep_at = self.sweep_at.max(self.rest_until);
@@ -403,6 +408,7 @@ impl<'a> Drain<'a> {
             ledger: &family.ledger,
             complete: family.complete,
             hidden: !self.childless
+                && self.config.policy.leftovers != Leftovers::Leave
                 && family.main.status.is_some()
                 && family.ledger.count(Fate::Left) + family.ledger.count(Fate::Killed) == 0,
             took: self.ended - self.began,

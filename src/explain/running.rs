@@ -103,9 +103,17 @@ fn explain(page: &mut Page, own: &Config, drainit: Pid, all: &Everybody, columns
     let mut list = Vec::new();
     let copied = all.list.iter().try_for_each(|process| memory::push(&mut list, *process));
     let Some(tree) = copied.and_then(|()| Tree::below(drainit, list)) else { return };
-    // Orphans are below it or execed later: none is older.
+    // Orphans are below it or execed later: none is older. They lead no group in its
+    // session, as a rule: then the main child is gone.
     let age = |process: &&Process| (process.start, process.pid);
-    let main = tree.ours().min_by_key(age).map(|main| main.pid);
+    let leads = |process: &&Process| {
+        process.session == tree.session
+            && (process.group == process.pid || process.group.as_raw() == 0)
+    };
+    let main = tree.ours().min_by_key(age).filter(leads).map(|main| main.pid);
+    if main.is_none() {
+        page.text("The main child seems to be gone.");
+    }
     let plan = Plan::new(&config, &tree, main, drainit);
     page.line(|line| {
         line.put("drainit is pid ").put(drainit).put("; a stop now would do this (");
@@ -166,12 +174,24 @@ impl<'a> Plan<'a> {
 
     fn fate(&self, process: &Process) -> Line<80> {
         let mut line = Line::<80>::new();
-        let signal = self.config.rewritten(Signal::TERM).unwrap_or(Signal::TERM);
         let policy = &self.config.policy;
+        // The first that is sent, where a stop begins with one.
+        let stops = self.config.stop.iter().filter(|signal| *signal != Signal::TERM);
+        let term = self.config.stop.holds(Signal::TERM).then_some(Signal::TERM);
+        let begins = term.into_iter().chain(stops).find_map(|s| self.config.rewritten(s));
+        let first = policy.schedule.steps().first();
+        let signal = first.and_then(|step| step.signal).or(begins).unwrap_or(Signal::TERM);
+        let leaves = policy.leftovers == Leftovers::Leave;
+        let speaks = policy.schedule.by_hand;
         let in_group = Some(process.group) == self.main;
         let asks = policy.leftovers == Leftovers::Ask;
         match (policy.signal_to, self.role(process)) {
             _ if process.zombie => line.put("ended, not yet reaped by its parent"),
+            _ if begins.is_none() => line.put("nothing: --rewrite drops every stop signal"),
+            (_, role) if leaves && role != Some(Role::Application) && !in_group => {
+                line.put("left behind once the main child is gone")
+            }
+            (_, Some(Role::Helper)) if speaks => line.put("helper: left to the schedule"),
             (Target::All, _) => line.put(signal).put(" at once"),
             (Target::Group, _) if in_group => line.put(signal).put(" at once"),
             (Target::Group, _) if asks => line.put("SIGTERM once the main child is gone"),

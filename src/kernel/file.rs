@@ -12,8 +12,9 @@ use crate::text::number::number;
 /// Standard input, output or error: they may be closed, and every use of them
 /// allows for EBADF.
 pub fn standard(fd: Standard) -> BorrowedFd<'static> {
-    // SAFETY: nobody in here closes one of the three. (std's handles for them come
-    // with buffers, locks and a panic.)
+    // SAFETY: it is used for one call. Where it was closed when we were started, a
+    // file of ours may have its number; that is open for as long as it is used. (std's
+    // handles come with buffers, locks and a panic.)
     unsafe { BorrowedFd::borrow_raw(fd as c_int) }
 }
 

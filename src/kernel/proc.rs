@@ -15,7 +15,7 @@ use crate::text::line::Line;
 use crate::text::number::number;
 use crate::text::process::{Process, Status, Who};
 
-/// Enough for every field that is wanted of stat and of status.
+/// Enough for every field that is wanted of stat.
 const FILE: usize = 4096;
 /// So much of a command line is read.
 const COMMAND_LINE: usize = 256;
@@ -127,21 +127,27 @@ pub fn environ(pid: Pid) -> Option<Words> {
 }
 
 fn words(path: &CStr) -> Option<Words> {
-    let file = file::open(path, libc::O_RDONLY).ok()?;
     let mut words = Vec::new();
     let mut word = Vec::new();
+    for &byte in &whole(path)? {
+        if byte != 0 {
+            memory::push(&mut word, byte)?;
+        } else {
+            memory::push(&mut words, leaked(std::mem::take(&mut word))?)?;
+        }
+    }
+    Words::leaked(words.into_iter())
+}
+
+/// A file of any length.
+fn whole(path: &CStr) -> Option<Vec<u8>> {
+    let file = file::open(path, libc::O_RDONLY).ok()?;
+    let mut bytes = Vec::new();
     let mut chunk = [0; FILE];
     loop {
-        let bytes = file::read_on(&file, &mut chunk).ok()?;
-        if bytes.is_empty() {
-            return Words::leaked(words.into_iter());
-        }
-        for &byte in bytes {
-            if byte != 0 {
-                memory::push(&mut word, byte)?;
-            } else {
-                memory::push(&mut words, leaked(std::mem::take(&mut word))?)?;
-            }
+        match file::read_on(&file, &mut chunk).ok()? {
+            [] => return Some(bytes),
+            more => more.iter().try_for_each(|byte| memory::push(&mut bytes, *byte))?,
         }
     }
 }
@@ -174,8 +180,9 @@ fn stat(pid: Pid) -> Result<Option<Process>, Errno> {
     read(path(pid, "/stat").as_c_str(), Process::parse)
 }
 
+/// Somebody may be in 65,536 groups, and these come before what is wanted.
 fn status_of(path: &CStr) -> Option<Status> {
-    read(path, Status::parse).ok()?
+    Status::parse(&whole(path)?)
 }
 
 fn read<T>(path: &CStr, parse: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, Errno> {

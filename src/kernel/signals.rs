@@ -111,8 +111,8 @@ fn wake(info: &libc::siginfo_t) -> Wake {
     // kill; for others it is a number that we do not use.
     let pid = Pid::from_raw(unsafe { info.si_pid() });
     let sender = match info.si_code {
-        libc::SI_USER if pid.as_raw() == 0 => Sender::Outside,
         SI_KERNEL => Sender::Kernel,
+        _ if pid.as_raw() == 0 => Sender::Outside,
         _ => Sender::Process(pid),
     };
     match Signal(info.si_signo as u8) {

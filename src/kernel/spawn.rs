@@ -91,7 +91,8 @@ impl Command {
             // The last thing before exec: a signal that has waited for us to be
             // unblocked ends the child as it would have ended the command.
             inherited.restore();
-            failure = Some(exec(words, environ));
+            // SAFETY: `new` has seen at least one word.
+            failure = Some(unsafe { exec(words, environ) });
         };
         let pid = vfork(&mut self.stack, child).map_err(Failure::Process)?;
         match failure {
@@ -127,19 +128,20 @@ impl ListenPid {
         let empty = ListenPid(UnsafeCell::new([0; LISTEN_PID_SIZE]));
         memory::push(&mut own, empty).ok_or(Errno::ENOMEM)?;
         let own = own.leak().first().ok_or(Errno::ENOMEM)?;
-        // SAFETY: never freed, and it ends with NUL. It changes in `name`, of which
-        // every reader (of these words there is only exec) lies after.
-        let word = unsafe { CStr::from_ptr(own.0.get().cast()) };
-        let words = environ.iter().map(|other| if other == old { word } else { other });
-        Words::leaked(words).map(|words| (words, own)).ok_or(Errno::ENOMEM)
+        let word = |other: &'static CStr| {
+            if other == old { own.0.get().cast_const().cast() } else { other.as_ptr() }
+        };
+        // SAFETY: ours is there for ever, and the words are for exec alone.
+        let words = unsafe { Words::of_pointers(environ.iter().map(word)) };
+        words.map(|words| (words, own)).ok_or(Errno::ENOMEM)
     }
 
     fn name(&self, pid: Pid) {
         let mut text = Line::<LISTEN_PID_SIZE>::new();
         text.put(LISTEN_PID).put(pid);
         let bytes = text.as_c_str().to_bytes_with_nul();
-        // SAFETY: it fits, and nobody else looks at it meanwhile: one thread, and
-        // the words that point to it are private to `Command`.
+        // SAFETY: it fits, and nobody else looks at it meanwhile: one thread, and the
+        // words that point to it are private to `Command`, which hands them to exec.
         unsafe { self.0.get().cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 }
@@ -205,9 +207,12 @@ impl Stack {
 }
 
 /// Becomes the command, found along PATH; returns only why it could not.
-fn exec(command: Words, environ: Words) -> Errno {
-    // SAFETY: two vectors of C strings that end with NULL; `Command` has at least
-    // one word.
+///
+/// # Safety
+///
+/// There is at least one word.
+unsafe fn exec(command: Words, environ: Words) -> Errno {
+    // SAFETY: two vectors of C strings that end with NULL; the first is one.
     unsafe { libc::execvpe(*command.as_ptr(), command.as_ptr(), environ.as_ptr()) };
     Errno::last()
 }

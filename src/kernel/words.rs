@@ -26,9 +26,17 @@ impl Words {
 
     /// A vector of our own, never freed. None where there is no memory.
     pub fn leaked(words: impl Iterator<Item = &'static CStr>) -> Option<Words> {
+        // SAFETY: they stay as they are.
+        unsafe { Words::of_pointers(words.map(CStr::as_ptr)) }
+    }
+
+    /// # Safety
+    ///
+    /// Each points to a C string that stays; if one changes, nobody iterates.
+    pub(super) unsafe fn of_pointers(words: impl Iterator<Item = *const c_char>) -> Option<Words> {
         let mut pointers = Vec::new();
         for word in words {
-            memory::push(&mut pointers, word.as_ptr())?;
+            memory::push(&mut pointers, word)?;
         }
         memory::push(&mut pointers, std::ptr::null())?;
         let pointers: &'static [*const c_char] = pointers.leak();

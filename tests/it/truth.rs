@@ -30,7 +30,7 @@ fn a_background_job_that_group_cuts_is_said_by_default() {
     assert!(!end.has("job done"));
     let said = one_line(&end);
     assert!(said.starts_with("drainit: cut 1 that nobody else looks after: pid "), "{said}");
-    assert!(said.contains("by SIGTERM; --signal-to app would have left"), "{said}");
+    assert!(said.contains("by SIGTERM; --signal-to app leaves jobs to finish"), "{said}");
     // And it is so.
     let end = stopped(&["--signal-to", "app"], JOB);
     assert!(end.has("job done") && end.said.is_empty(), "{end:?}");
