@@ -205,3 +205,29 @@ fn ctrl_c_is_the_end_of_repetition() {
     let end = run.ends();
     assert_eq!((end.code, end.out.iter().filter(|line| *line == "run").count()), (130, 1));
 }
+
+/// The stop is dequeued before the news that the main child has ended, as where a
+/// container was frozen: what that orphaned is a job.
+#[test]
+fn a_stop_that_meets_a_zombie_main_child_cuts_no_job() {
+    let job = "child { POSIX::setsid(); hears 'job', 'TERM'; line 'job ready';
+        $SIG{USR1} = sub { line 'job done'; POSIX::_exit(0) }; rest };";
+    for mode in ["app", "main"] {
+        let main = [job, "line 'main ready'; told; POSIX::_exit(3);"].concat();
+        let mut run = drainit(&["--signal-to", mode]).perl(&main);
+        run.hears("job ready");
+        run.hears("main ready");
+        let (init, main) = (run.init(), run.main_child());
+        run.signal(libc::SIGSTOP);
+        run.until("it is frozen", |_| status_field(init, "State").starts_with('T'));
+        run.types("go!");
+        run.until("the main child has ended", |_| status_field(main, "State").starts_with('Z'));
+        run.signal(libc::SIGTERM);
+        run.signal(libc::SIGCONT);
+        run.until("it is reaped", |run| !children(run.init()).contains(&main));
+        // SAFETY: a system call without memory.
+        unsafe { libc::kill(run.main_child().cast_signed(), libc::SIGUSR1) };
+        let end = run.ends();
+        assert!(end.code == 3 && end.has("job done") && !end.has("job TERM"), "{mode}: {end:?}");
+    }
+}

@@ -179,3 +179,15 @@ fn memory_does_not_grow_from_run_to_run() {
         run.ends();
     }
 }
+
+#[test]
+fn a_stop_signal_that_is_dropped_is_dropped_in_a_pause_too() {
+    let options = ["-v", "--restart=always", "--restart-delay=1s", "--rewrite", "TERM:0"];
+    let mut run = drainit(&options).sh("echo run");
+    run.hears("run");
+    run.says("next run in ");
+    run.signal(libc::SIGTERM);
+    run.hears("run");
+    run.signal(libc::SIGINT);
+    run.ends();
+}
