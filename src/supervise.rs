@@ -28,6 +28,8 @@ const REST: u64 = 9;
 /// A sweep that is put off is made up for after this at the latest: a look is long,
 /// too, where we were frozen in it.
 const LONGEST_REST: Time = Time::millis(100);
+/// So many sweeps are not timed: most containers never see as many orphans.
+const FEW: u32 = 64;
 /// A pause that a person would notice.
 const NOTICED: Time = Time::millis(500);
 
@@ -115,7 +117,7 @@ fn pause(report: &Reporter, until: Time) -> bool {
             }
             Wake::Child(pid) => wait::one(pid, reaped),
         }
-        sweep = wait::all(clock::now(), reaped).0;
+        sweep = wait::all(true, reaped).0;
     }
 }
 
@@ -156,6 +158,9 @@ struct Drain<'a> {
     childless: bool,
     /// The deadline came.
     killed: bool,
+    /// How often children ended or were looked for; from `FEW` on that is timed.
+    orphans: u32,
+    many: bool,
     /// No sweep is needed before this; one is due at that time.
     rest_until: Time,
     sweep_at: Time,
@@ -179,6 +184,8 @@ impl<'a> Drain<'a> {
             stopped: false,
             childless: false,
             killed: false,
+            orphans: 0,
+            many: false,
             rest_until: Time::ZERO,
             sweep_at: Time::NEVER,
             began: Time::ZERO,
@@ -191,7 +198,6 @@ impl<'a> Drain<'a> {
 
     fn wait_for_all(&mut self) {
         // Who became a zombie before we were there wakes nobody.
-        self.now = clock::now();
         self.sweep(true);
         while self.state != State::Over {
             let wake = signals::wait(self.next_wake());
@@ -200,7 +206,10 @@ impl<'a> Drain<'a> {
             if let Wake::Signal(signal, sender) = wake {
                 self.signal(signal, sender);
             }
-            self.now = clock::now();
+            // While nothing depends on it the clock is not read.
+            if self.state != State::Running || self.many {
+                self.now = clock::now();
+            }
             self.collect(wake);
             self.time();
         }
@@ -237,8 +246,14 @@ impl<'a> Drain<'a> {
     /// `lived`: so did the main child when we woke.
     fn sweep(&mut self, lived: bool) {
         let (family, killing) = (&mut self.family, is_killing(self.state));
-        let (sweep, slow) = wait::all(self.now, |pid, status| family.reaped(pid, status, killing));
+        let mut reaped = 0;
+        let (sweep, slow) = wait::all(self.many, |pid, status| {
+            reaped += 1;
+            family.reaped(pid, status, killing);
+        });
         let main_went = lived && !family.main.lives();
+        self.orphans = self.orphans.saturating_add(1 + reaped);
+        self.many |= self.orphans > FEW;
         match sweep {
             Sweep::Childless => {
                 self.childless = true;
@@ -256,6 +271,9 @@ impl<'a> Drain<'a> {
             self.sweep_at = self.sweep_at.max(self.rest_until);
         }
         if main_went {
+            if self.state == State::Running {
+                self.now = clock::now();
+            }
             self.handle(Event::MainGone);
         }
         let helpers = matches!(self.state, State::Draining { helpers: true, .. });
