@@ -54,6 +54,28 @@ impl Fate {
     }
 }
 
+/// Work that nobody else looks after was cut: who started it is not told of its
+/// end, so people are.
+pub fn say_cut(ledger: &Ledger, report: &Reporter) {
+    let alone = |row: &Row| row.alone && row.role != Some(Role::Helper);
+    let cut = || ledger.rows().filter(|row| alone(row) && ledger.fate(row) == Fate::Cut);
+    let count = cut().count() as u64;
+    if count == 0 {
+        return;
+    }
+    report.say(event::CUT, |line| {
+        line.put("cut ").put(count).put(" that nobody else looks after");
+        names(line, cut().filter_map(|row| Some((row, ledger.name(row)?))), count);
+        line.put(match (report.config.policy.signal_to, report.config.policy.leftovers) {
+            (Target::Main | Target::App, Leftovers::Wait) => {
+                "; a longer --grace leaves them more time"
+            }
+            (Target::Main | Target::App, _) => "; --leftovers wait leaves jobs to finish",
+            _ => "; --signal-to app leaves jobs to finish",
+        });
+    });
+}
+
 impl Summary<'_> {
     /// To stderr if somebody is lost or -v was given. To the termination log if
     /// a stop or a loss is to be told: never beside the message of an application
@@ -64,7 +86,6 @@ impl Summary<'_> {
         let left = self.hidden || self.ledger.count(Fate::Left) > 0;
         let lost = killed || (left && !leave);
         let oom = self.oom_kills > 0 && self.main_status.is_some_and(|s| s.signal().is_some());
-        self.say_cut(report);
         let said = lost || report.hears(event::REPORT);
         let logged = lost || self.stopped || self.by_forwarded || oom;
         if said || logged {
@@ -87,29 +108,6 @@ impl Summary<'_> {
         if logged {
             report.log(&line);
         }
-    }
-
-    /// Work that nobody else looks after was cut: who started it is not told of its
-    /// end, so people are.
-    fn say_cut(&self, report: &Reporter) {
-        let alone = |row: &Row| row.alone && row.role != Some(Role::Helper);
-        let cut =
-            || self.ledger.rows().filter(|row| alone(row) && self.ledger.fate(row) == Fate::Cut);
-        let count = cut().count() as u64;
-        if count == 0 {
-            return;
-        }
-        report.say(event::CUT, |line| {
-            line.put("cut ").put(count).put(" that nobody else looks after");
-            names(line, cut().filter_map(|row| Some((row, self.ledger.name(row)?))), count);
-            line.put(match (report.config.policy.signal_to, report.config.policy.leftovers) {
-                (Target::Main | Target::App, Leftovers::Wait) => {
-                    "; a longer --grace leaves them more time"
-                }
-                (Target::Main | Target::App, _) => "; --leftovers wait leaves jobs to finish",
-                _ => "; --signal-to app leaves jobs to finish",
-            });
-        });
     }
 
     fn text(&self, report: &Reporter, line: &mut Writer) {

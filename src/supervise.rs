@@ -15,7 +15,7 @@ use crate::policy::drain::{Action, Event, Leftovers, State};
 use crate::policy::restart::{End, History, Run, When};
 use crate::policy::schedule::Target;
 use crate::report::{Reporter, event};
-use crate::summary::Summary;
+use crate::summary::{self, Summary};
 use crate::text::bytes::c_string;
 use crate::text::signal::Signal;
 use crate::text::status::WaitStatus;
@@ -64,10 +64,18 @@ pub fn run(config: &Config, mut command: Command, descriptors: file::Inherited) 
         let (after, next) = config.restart.after(history, run);
         history = after;
         if let Some(drain) = &mut drain {
-            drain.farewell(history);
+            drain.say_losses();
+            if next.is_none() || drain.family.somebody_was_killed() {
+                drain.farewell(history);
+            }
         }
         say_failure(&report, run, history, next);
         if next.is_none_or(|start| !pause(&report, start)) {
+            if let Some(drain) = drain.as_mut().filter(|drain| !drain.said) {
+                // In the pause after it.
+                drain.stopped = true;
+                drain.farewell(history);
+            }
             let code = match (&drain, end) {
                 (Some(drain), _) => drain.exit_code(),
                 (None, End::NotStarted(status)) => config.exit_code(Some(status), false),
@@ -158,6 +166,10 @@ struct Drain<'a> {
     childless: bool,
     /// The deadline came.
     killed: bool,
+    /// What the OOM killer's count rose by.
+    oom_kills: u64,
+    /// The last words were said.
+    said: bool,
     /// How often children ended or were looked for; from `FEW` on that is timed.
     orphans: u32,
     many: bool,
@@ -184,6 +196,8 @@ impl<'a> Drain<'a> {
             stopped: false,
             childless: false,
             killed: false,
+            oom_kills: 0,
+            said: false,
             orphans: 0,
             many: false,
             rest_until: Time::ZERO,
@@ -410,14 +424,20 @@ impl<'a> Drain<'a> {
         self.config.exit_code(self.family.main.status, killed)
     }
 
-    /// The last words.
-    fn farewell(&mut self, history: History) {
+    /// What was lost in this run.
+    fn say_losses(&mut self) {
         if !self.childless && !self.killed {
             // Who is left is who is left now.
             self.family.look();
         }
-        let oom_kills = self.family.oom_kills();
-        self.family.say_oom(oom_kills);
+        self.oom_kills = self.family.oom_kills();
+        self.family.say_oom(self.oom_kills);
+        summary::say_cut(&self.family.ledger, &self.report);
+    }
+
+    /// The last words.
+    fn farewell(&mut self, history: History) {
+        self.said = true;
         let family = &self.family;
         Summary {
             main: family.main.pid,
@@ -431,7 +451,7 @@ impl<'a> Drain<'a> {
                 && family.ledger.count(Fate::Left) + family.ledger.count(Fate::Killed) == 0,
             took: self.ended - self.began,
             stopped: self.stopped,
-            oom_kills,
+            oom_kills: self.oom_kills,
             history: (self.config.restart.when != When::No).then_some(history),
             exit_code: self.exit_code(),
         }
