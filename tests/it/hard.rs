@@ -206,7 +206,8 @@ fn a_proc_of_another_namespace_is_none() {
     "#;
     let (inside, outside) = ([number, inside].concat(), [number, outside].concat());
     let scene = Scene::of(&["perl", "-MPOSIX", "-e", &outside, &inside]);
-    let main = ["sh", "-c", "echo main ready; exec sleep 1000"];
+    // Outside the second process below the init is 303: inside that is the bystander.
+    let main = ["sh", "-c", "sleep 1000 & echo main ready; wait"];
     let mut run = scene.command([&[DRAINIT, "-t", "1s", "--signal-to", "all"][..], &main].concat());
     run.hears("main ready");
     run.types("go\n");
