@@ -2,7 +2,7 @@
 //! that it comes out whatever state drainit was started in. Its own failures
 //! (125) are in `bad_input`.
 
-use crate::harness::{DRAINIT, End, FENCE, Scene, TempDir, bare, drainit, is_stopped};
+use crate::harness::{DRAINIT, End, FENCE, Scene, TempDir, bare, children, drainit, is_stopped};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -65,14 +65,16 @@ fn a_success_code_becomes_0_and_no_other_code_does() {
 
 #[test]
 fn an_orphans_status_is_not_the_main_childs() {
-    let end = drainit(&[])
-        .perl(
-            "orphan { POSIX::_exit(9) } for 1..3;
-             orphan { kill 'KILL', $$; rest };
-             orphan { kill 40, $$; rest };
-             POSIX::_exit(5);",
-        )
-        .ends();
+    let mut run = drainit(&[]).perl(
+        "orphan { POSIX::_exit(9) } for 1..3;
+         orphan { kill 'KILL', $$; rest };
+         orphan { kill 40, $$; rest };
+         line 'main ready'; told; POSIX::_exit(5);",
+    );
+    run.hears("main ready");
+    run.until("all orphans are reaped", |run| children(run.init()).len() == 1);
+    run.types("go!");
+    let end = run.ends();
     assert_eq!(end.code, 5);
     assert!(end.said.is_empty(), "{end:?}");
 }
