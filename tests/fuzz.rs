@@ -13,22 +13,13 @@
 
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
+mod chance;
 
 use std::fs;
 use std::panic::catch_unwind;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-/// xorshift64*: of no use for secrets.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
-    }
-}
+use chance::{Chance, seed};
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
@@ -36,10 +27,7 @@ fn number(variable: &str) -> Option<u64> {
 
 #[test]
 fn every_target_over_its_corpus_and_chance() {
-    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = number("DRAINIT_SEED").unwrap_or_else(clock);
-    println!("DRAINIT_SEED={seed}");
-    let mut chance = Chance(seed | 1);
+    let mut chance = Chance(seed());
     let each = Duration::from_millis(1000 * number("DRAINIT_FUZZ_SECONDS").unwrap_or(5) / 5);
     for (name, body) in bodies::BODIES {
         let folder = format!("{}/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));

@@ -15,32 +15,18 @@
     clippy::string_slice
 )]
 
+mod chance;
 #[path = "it/harness.rs"]
 #[allow(dead_code)] // the integration tests use all of it
 mod harness;
 
 use std::fmt::Write;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use chance::{Chance, seed};
 use harness::{End, Scene, drainit};
 use serde_json::Value;
-
-/// xorshift64*: of no use for secrets.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Worker {
@@ -177,13 +163,6 @@ impl Life {
         }
         Ok(())
     }
-}
-
-fn seed() -> u64 {
-    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = std::env::var("DRAINIT_SEED").map_or_else(|_| clock(), |text| text.parse().unwrap());
-    println!("DRAINIT_SEED={seed}");
-    seed | 1
 }
 
 /// Lives side by side, for so long; how many.
