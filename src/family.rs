@@ -13,6 +13,7 @@ use crate::ledger::{Asked, Fate, Ledger, Row};
 use crate::policy::application::{self, Role, Sight, Stream};
 use crate::policy::drain::Leftovers;
 use crate::policy::relay::Relay;
+use crate::policy::restart::When;
 use crate::policy::schedule::Target;
 use crate::report::{Reporter, event};
 use crate::text::bytes::{after, before};
@@ -31,6 +32,10 @@ pub struct Family<'a> {
     pub oom: Option<OomKills>,
     /// Everybody was looked at when the drain began.
     pub complete: bool,
+    /// The deadline: nobody is looked at or told any more.
+    until: Time,
+    /// The group that was killed before its members were looked at.
+    killed: Option<Pid>,
     /// The look with which the drain began, for the asking that follows at once.
     fresh: Option<Tree>,
     /// Its end was said to be the OOM killer's.
@@ -119,6 +124,8 @@ impl<'a> Family<'a> {
             ledger: Ledger::default(),
             oom: OomKills::watch(),
             complete: false,
+            until: Time::NEVER,
+            killed: None,
             fresh: None,
             said_oom: false,
             heard: None,
@@ -207,8 +214,9 @@ impl<'a> Family<'a> {
 
     /// The drain begins, by a stop or by the main child's own exit: before anybody
     /// is told, who is there and what each is to the stop.
-    pub fn drain_begins(&mut self) {
+    pub fn drain_begins(&mut self, began: Time) {
         let policy = &self.config.policy;
+        self.until = policy.schedule.grace().map_or(Time::NEVER, |grace| began + grace);
         let by_role = policy.leftovers == Leftovers::Wait && !policy.schedule.by_hand;
         // Only for who asked for it, or needs it: it costs a walk over /proc.
         if by_role || self.report.hears(event::REPORT) || self.config.termination_log.is_some() {
@@ -233,7 +241,7 @@ impl<'a> Family<'a> {
 
     /// The roles of a look, entered into the ledger.
     fn assign(&mut self, tree: &Tree, whom: Target) -> Option<Vec<(Process, Role)>> {
-        let roles = application::roles(tree, self.main_in(tree), whom, &Eyes)?;
+        let roles = application::roles(tree, self.main_in(tree), whom, &self.eyes())?;
         for (process, role) in &roles {
             let row = self.ledger.row(process);
             row.into_iter().for_each(|row| _ = row.role.get_or_insert(*role));
@@ -328,7 +336,7 @@ impl<'a> Family<'a> {
         let roles = tree.as_ref().and_then(|tree| {
             // It may be there and not be shown.
             tree.get(self.main.pid)?;
-            application::roles(tree, self.main_in(tree), Target::App, &Eyes)
+            application::roles(tree, self.main_in(tree), Target::App, &self.eyes())
         });
         let Some(roles) = roles else {
             self.say_no_proc();
@@ -362,7 +370,8 @@ impl<'a> Family<'a> {
         let Some(tree) = self.look() else {
             return self.tell_group_blindly(signal, purpose);
         };
-        let tops = application::tops(&tree, |process| self.asked(process) == Asked::Yes, &Eyes);
+        let tops =
+            application::tops(&tree, |process| self.asked(process) == Asked::Yes, &self.eyes());
         for process in &tops.unwrap_or_default() {
             self.tell_one(signal, purpose, process);
         }
@@ -376,7 +385,7 @@ impl<'a> Family<'a> {
         for process in tree.living() {
             let had_term = |process: &Process| self.had_term(process);
             let late = |process: &Process| self.ledger.asked_late(process);
-            if application::is_last(&tree, process, had_term, late, &Eyes) {
+            if application::is_last(&tree, process, had_term, late, &self.eyes()) {
                 let _ = memory::push(&mut leaves, *process);
             }
         }
@@ -409,7 +418,7 @@ impl<'a> Family<'a> {
         let mut told = Vec::new();
         for helper in self.ledger.rows().filter(|row| row.role == Some(Role::Helper)) {
             let top = tree.get(helper.process.pid).filter(|top| top.is(&helper.process));
-            let roles = top.and_then(|top| application::helper(&tree, top, &Eyes));
+            let roles = top.and_then(|top| application::helper(&tree, top, &self.eyes()));
             for (process, role) in &roles.unwrap_or_default() {
                 if *role == Role::Application && self.ledger.asked(process) == Asked::No {
                     let _ = memory::push(&mut told, *process);
@@ -426,6 +435,9 @@ impl<'a> Family<'a> {
     fn tell_one(&mut self, signal: Signal, purpose: Purpose, process: &Process) {
         if process.pid == self.main.pid && self.main.lives() {
             return self.tell_main(signal, purpose);
+        }
+        if is_past(self.until) {
+            return;
         }
         self.report.say(event::SEND, |line| {
             line.put("sending ").put(signal).put(" to ").put(&proc::who(process));
@@ -445,6 +457,9 @@ impl<'a> Family<'a> {
     /// Without /proc nobody can be named but the main child and its group, and
     /// that only while a child of ours is in it: else its number may be anybody's.
     fn tell_group_blindly(&mut self, signal: Signal, purpose: Purpose) {
+        if is_past(self.until) {
+            return;
+        }
         self.say_no_proc();
         if self.main.shares_our_group() {
             if self.main.lives() {
@@ -452,17 +467,28 @@ impl<'a> Family<'a> {
             }
         } else if wait::has_child_in(self.main.pid) {
             let result = kill::to_group(self.main.pid, signal);
+            self.killed = Some(self.main.pid).filter(|_| signal == Signal::KILL && result.is_ok());
             self.say_error(signal, self.main.pid, purpose, result);
         }
     }
 
-    /// Kills until nobody new is found: what forks while we kill is found by the
-    /// next look. Bounded, where it cannot keep up with a fork bomb or the CPU is
-    /// scarce: that is left to the end of the namespace.
+    /// Kills until nobody new is found: what forks while we kill is found by the next
+    /// look. Bounded, where it cannot keep up with a fork bomb or the CPU is scarce: as
+    /// PID 1 that leaves, that is left to the end of the namespace.
     pub fn kill(&mut self) {
+        let leaves = getpid().as_raw() == 1 && self.config.restart.when == When::No;
+        self.until = if leaves { self.until + LATE } else { Time::NEVER };
+        let mut look = self.look();
+        if look.is_none() && !self.main.sent.holds(Signal::KILL) {
+            self.until = Time::NEVER;
+            self.kill_blindly();
+            // Whom that killed does not compete for the CPU any more.
+            self.until = if leaves { clock::now() + LATE } else { Time::NEVER };
+            look = self.look();
+            self.ledger.killed(|process| Some(process.group) == self.killed);
+        }
         let began = clock::now();
-        loop {
-            let Some(tree) = self.look() else { return self.kill_blindly() };
+        while let Some(tree) = look {
             let mut found = false;
             for process in tree.living() {
                 found |= self.kill_one(process);
@@ -470,6 +496,7 @@ impl<'a> Family<'a> {
             if !found || clock::now() - began > KILLING {
                 return;
             }
+            look = self.look();
         }
     }
 
@@ -502,14 +529,17 @@ impl<'a> Family<'a> {
     }
 
     fn kill_blindly(&mut self) {
-        if !self.main.sent.holds(Signal::KILL) {
-            self.main.sent = self.main.sent.and(Signal::KILL);
-            self.report.say(event::NOT_KILLED, |line| {
-                line.put("killing the process group of main child ").put(self.main.pid);
-                line.put("; without /proc nobody else can be named");
-            });
-            self.tell_group_blindly(Signal::KILL, Purpose::Forward);
-        }
+        self.main.sent = self.main.sent.and(Signal::KILL);
+        self.report.say(event::NOT_KILLED, |line| {
+            line.put("killing the process group of main child ").put(self.main.pid);
+            line.put("; nobody else can be named, without /proc or in time");
+        });
+        self.tell_group_blindly(Signal::KILL, Purpose::Forward);
+    }
+
+    /// Of whom we killed some were perhaps not seen.
+    pub fn killed_uncounted(&self) -> bool {
+        self.killed.is_some()
     }
 
     /// Whether SIGKILL was sent to anybody but who had ended before.
@@ -526,12 +556,12 @@ impl<'a> Family<'a> {
     /// exits the last list has to do.
     pub fn look(&mut self) -> Option<Tree> {
         let us = getpid();
-        let mut all = proc::everybody()?;
+        let mut all = proc::everybody(self.until)?;
         for _ in 0..LOOKS {
             if !Tree::may_lack_somebody(us, &all.list) {
                 break;
             }
-            all = proc::everybody()?;
+            all = proc::everybody(self.until)?;
         }
         if all.unseen > 0 && us.as_raw() == 1 && !std::mem::replace(&mut self.said_unseen, true) {
             self.report.say(event::UNSEEN, |line| {
@@ -544,8 +574,13 @@ impl<'a> Family<'a> {
         let aside = self.main.lives() && !self.main.sent.holds(Signal::KILL);
         let main = Some(self.main.pid).filter(|_| aside);
         let others = tree.list.iter().filter(|process| Some(process.pid) != main);
-        self.ledger.merge(others, proc::who)?;
+        let counts = |zombie: &Process| self.killed == Some(zombie.group);
+        self.ledger.merge(others, counts, proc::who)?;
         Some(tree)
+    }
+
+    fn eyes(&self) -> Eyes {
+        Eyes { until: self.until }
     }
 
     fn asked(&self, process: &Process) -> Asked {
@@ -567,6 +602,9 @@ impl<'a> Family<'a> {
     /// Who is waited for, and since when that is known.
     pub fn say_waiting(&mut self, drained: Time, last_call: Option<Time>, deadline: Option<Time>) {
         let tree = self.look();
+        if is_past(self.until) {
+            return;
+        }
         self.report.say(event::WAITING, |line| {
             let Some(tree) = &tree else {
                 line.put("waiting; /proc cannot be read to say for whom");
@@ -672,6 +710,8 @@ pub fn say_orphan(report: &Reporter, pid: Pid, status: WaitStatus) {
 const NAMED: usize = 5;
 /// How often everybody is looked at anew.
 const LOOKS: usize = 8;
+/// How long the look at whom we kill may take: 30,000 take less.
+const LATE: Time = Time::millis(500);
 /// How long killing may go on beyond one look.
 const KILLING: Time = Time::millis(100);
 
@@ -680,8 +720,15 @@ fn continues(signal: Signal) -> bool {
     [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT].contains(&signal)
 }
 
-/// What the policies see of a process: /proc.
-pub struct Eyes;
+/// Before a deadline at all, the clock is not read.
+fn is_past(until: Time) -> bool {
+    until != Time::NEVER && clock::now() > until
+}
+
+/// What the policies see of a process: /proc, and after a time nothing any more.
+pub struct Eyes {
+    pub until: Time,
+}
 
 impl Eyes {
     pub fn of(&self, process: &Process) -> Option<Relay> {
@@ -691,6 +738,9 @@ impl Eyes {
 
 impl Sight for Eyes {
     fn relay(&self, process: &Process) -> Option<Relay> {
+        if is_past(self.until) {
+            return None;
+        }
         Relay::of(process.name(), proc::command_line(process.pid, &mut [0; 256]))
     }
 

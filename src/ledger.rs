@@ -72,11 +72,11 @@ pub enum Fate {
     Finished,
     /// Ended by a signal that we sent to it or to its group.
     Cut,
-    /// Ended by our SIGKILL, or had it and was not reaped in time.
+    /// Ended by our SIGKILL, or had it and nobody told us of its end.
     Killed,
     /// Ended by a signal that was not ours.
     Ended,
-    /// Its own parent reaped it: nobody told us how it ended.
+    /// Its own parent reaped it, before SIGKILL: nobody told us how it ended.
     Gone,
     /// Alive still.
     Left,
@@ -131,10 +131,12 @@ impl Row {
 
 impl Ledger {
     /// Enters a look at everybody below us, in the order of pids: who is new gets a
-    /// row, who lived and is not there any more is gone. None where memory is short.
+    /// row, of the zombies only who `counts`; who lived and is not there any more is gone.
+    /// None where memory is short.
     pub fn merge<'a>(
         &mut self,
         look: impl Iterator<Item = &'a Process>,
+        counts: impl Fn(&Process) -> bool,
         name: impl Fn(&Process) -> Who,
     ) -> Option<()> {
         let old = std::mem::take(&mut self.rows);
@@ -154,7 +156,7 @@ impl Ledger {
                     Row { process: Process { group, ..*process }, ..*row }
                 }
                 // It ended before it was seen.
-                None if process.zombie => continue,
+                None if process.zombie && !counts(process) => continue,
                 None => self.named(process, &name),
             };
             memory::push(&mut rows, row)?;
@@ -240,6 +242,13 @@ impl Ledger {
         Some(row)
     }
 
+    /// These were alive and had SIGKILL, not by name.
+    pub fn killed(&mut self, meant: impl Fn(&Process) -> bool) {
+        for row in self.rows.iter_mut().filter(|row| row.is_alive() && meant(&row.process)) {
+            row.sent = row.sent.and(Signal::KILL);
+        }
+    }
+
     /// The main child's group was sent a stop signal. `at` was read before: who
     /// started before that has it for certain.
     pub fn sent_to_group(&mut self, group: Pid, signal: Signal, at: u64) {
@@ -287,8 +296,9 @@ impl Ledger {
                 Some(signal) if sent(signal) => Fate::Cut,
                 Some(_) => Fate::Ended,
             },
+            // One that ignores SIGCHLD loses its children's ends, and is killed with them.
+            State::Gone | State::Alive if sent(Signal::KILL) => Fate::Killed,
             State::Gone => Fate::Gone,
-            State::Alive if sent(Signal::KILL) => Fate::Killed,
             State::Alive => Fate::Left,
         }
     }
@@ -334,6 +344,7 @@ mod tests {
         Gone(usize),
         Killed(usize),
         Refused(usize),
+        AllKilled,
     }
 
     /// A ledger that is too simple to be wrong: a set of facts for each process.
@@ -364,7 +375,7 @@ mod tests {
             ]
         };
         let mut events: Vec<_> = (0..PROCESSES).flat_map(each).collect();
-        events.push(Event::GroupAsked);
+        events.extend([Event::GroupAsked, Event::AllKilled]);
         events
     }
 
@@ -384,7 +395,7 @@ mod tests {
             match *event {
                 Event::Seen(n) => {
                     facts[n].seen |= facts[n].exists;
-                    ledger.merge(all(&facts).iter(), who).unwrap();
+                    ledger.merge(all(&facts).iter(), |_| false, who).unwrap();
                     for fact in facts.iter_mut().filter(|fact| fact.seen && !fact.exists) {
                         fact.gone |= fact.status.is_none();
                     }
@@ -414,7 +425,13 @@ mod tests {
                     facts[n].status = facts[n].seen.then_some(status);
                 }
                 Event::Gone(n) => facts[n].exists = false,
-                Event::Killed(n) if facts[n].seen => {
+                Event::AllKilled => {
+                    ledger.killed(|_| true);
+                    for fact in &mut facts {
+                        fact.killed |= fact.seen && fact.status.is_none() && !fact.gone;
+                    }
+                }
+                Event::Killed(n) if facts[n].seen && !facts[n].gone => {
                     ledger.sent(&of(n), Signal::KILL, false, false);
                     facts[n].killed = true;
                 }
@@ -439,8 +456,8 @@ mod tests {
             Some(libc::SIGKILL) if facts.killed => Fate::Killed,
             Some(status) if status & 0x7f == 0 => Fate::Finished,
             Some(_) => Fate::Ended,
-            None if facts.gone => Fate::Gone,
             None if facts.killed => Fate::Killed,
+            None if facts.gone => Fate::Gone,
             None => Fate::Left,
         }
     }
@@ -485,12 +502,12 @@ mod tests {
     fn a_look_is_merged_and_a_number_used_anew_is_somebody_else() {
         let mut ledger = Ledger::default();
         let list: Vec<_> = (1..1000).map(|n| process(n, 1, "x")).collect();
-        ledger.merge(list.iter().step_by(2), who).unwrap();
-        ledger.merge(list.iter(), who).unwrap();
+        ledger.merge(list.iter().step_by(2), |_| false, who).unwrap();
+        ledger.merge(list.iter(), |_| false, who).unwrap();
         assert_eq!((ledger.rows().count(), ledger.count(Fate::Left)), (999, 999));
         assert_eq!(ledger.names.len(), NAMES);
         let anew = Process { start: 77_777, ..process(500, 1, "y") };
-        ledger.merge([anew].iter(), who).unwrap();
+        ledger.merge([anew].iter(), |_| false, who).unwrap();
         assert_eq!((ledger.count(Fate::Gone), ledger.count(Fate::Left)), (999, 1));
         ledger.reaped(pid(500), WaitStatus(0));
         assert_eq!((ledger.count(Fate::Finished), ledger.count(Fate::Gone)), (1, 999));
@@ -527,7 +544,7 @@ mod tests {
     fn what_was_asked_late() {
         let mut ledger = Ledger::default();
         let (early, late) = (process(2, 1, "x"), process(3, 1, "x"));
-        ledger.merge([early, late].iter(), who).unwrap();
+        ledger.merge([early, late].iter(), |_| false, who).unwrap();
         ledger.sent(&early, Signal::QUIT, true, false);
         ledger.sent(&early, Signal::TERM, true, true);
         ledger.sent(&late, Signal::TERM, true, true);

@@ -24,6 +24,8 @@ pub struct Summary<'a> {
     /// Whether everybody was looked at when the drain began: that costs a walk over
     /// /proc, so that without it nobody knows who finished.
     pub complete: bool,
+    /// More may have been killed than were seen.
+    pub uncounted: bool,
     /// Children are left, and none that /proc shows.
     pub hidden: bool,
     pub took: Time,
@@ -118,7 +120,8 @@ impl Summary<'_> {
             if count == 0 && !(fate == Fate::Finished && asked_for) {
                 continue;
             }
-            line.put(fate.word().0).put(" ").put(count);
+            let least = fate == Fate::Killed && self.uncounted;
+            line.put(fate.word().0).put(if least { " at least " } else { " " }).put(count);
             if fate == Fate::Killed {
                 let grace = report.config.policy.schedule.grace().unwrap_or_default();
                 line.put(" at the end of the grace period of ").put(grace);
@@ -153,7 +156,11 @@ impl Summary<'_> {
         line.put(",\"drain_ms\":").put(self.took.as_millis());
         for fate in Fate::ALL {
             // Who is killed or left was looked at; of others some may never have been.
-            let known = self.complete || matches!(fate, Fate::Killed | Fate::Left);
+            let known = match fate {
+                Fate::Killed => !self.uncounted,
+                Fate::Left => true,
+                _ => self.complete,
+            };
             let name = fate.word().1;
             line.put(",\"").put(name).put("_count\":");
             optional(line, known.then_some(self.ledger.count(fate)));

@@ -367,7 +367,7 @@ impl<'a> Drain<'a> {
             self.began = self.now;
             if state != State::Over {
                 self.say_at = self.now + PATIENCE;
-                self.family.drain_begins();
+                self.family.drain_begins(self.began);
             }
         }
         match action {
@@ -445,6 +445,7 @@ impl<'a> Drain<'a> {
             by_forwarded: family.main.was_ended_by_forwarded(),
             ledger: &family.ledger,
             complete: family.complete,
+            uncounted: family.killed_uncounted(),
             hidden: !self.childless
                 && self.config.policy.leftovers != Leftovers::Leave
                 && family.main.status.is_some()

@@ -19,6 +19,8 @@ use crate::text::line::{Line, Writer};
 use crate::text::process::Process;
 use crate::text::signal::Signal;
 use crate::text::time::Time;
+
+const EYES: Eyes = Eyes { until: Time::NEVER };
 use crate::tree::Tree;
 
 /// What a stop would do to what runs in this PID namespace.
@@ -26,7 +28,7 @@ use crate::tree::Tree;
 #[inline(never)]
 pub fn running(config: &Config, environ: Words) -> u8 {
     let mut page = Page::new(config);
-    let Some(all) = proc::everybody() else {
+    let Some(all) = proc::everybody(Time::NEVER) else {
         page.text(
             "/proc cannot be read, or shows another PID namespace: nothing is known of what runs.",
         );
@@ -76,7 +78,7 @@ fn no_drainit(page: &mut Page, all: &Everybody) {
     page.line(|line| {
         _ = line.put("PID 1 is no drainit, as far as can be seen: ").put(&proc::who(first))
     });
-    page.text(match Eyes.of(first) {
+    page.text(match EYES.of(first) {
         Some(Relay::Shell) => "A shell passes no signal on: a stop reaches it alone, and all others are killed with it.",
         _ => "A stop reaches it alone. Whoever is left when it exits is killed with it.",
     });
@@ -164,7 +166,7 @@ impl<'a> Plan<'a> {
     fn new(config: &'a Config, tree: &Tree, main: Option<Pid>, drainit: Pid) -> Plan<'a> {
         let target = config.policy.signal_to;
         let by_role = matches!(target, Target::App | Target::Main);
-        let roles = by_role.then(|| application::roles(tree, main, target, &Eyes)).flatten();
+        let roles = by_role.then(|| application::roles(tree, main, target, &EYES)).flatten();
         Plan { config, main, drainit, roles: roles.unwrap_or_default() }
     }
 
@@ -306,7 +308,7 @@ fn warnings(page: &mut Page, plan: &Plan, tree: &Tree) {
         });
     }
     let main = plan.main.and_then(|main| tree.get(main));
-    if policy.signal_to == Target::Main && main.and_then(|main| Eyes.of(main)) == Some(Relay::Shell)
+    if policy.signal_to == Target::Main && main.and_then(|main| EYES.of(main)) == Some(Relay::Shell)
     {
         page.text("WARNING: the main child is a shell, and passes no signal on; --signal-to app also signals");
         page.text("    what it is running.");

@@ -45,7 +45,8 @@ pub fn to_process(process: &Process, signal: Signal) -> Result<(), Errno> {
         // Before Linux 5.3, where a sandbox forbids it, without a descriptor left.
         pidfd => pidfd.ok(),
     };
-    proc::again(process).ok_or(Errno::ESRCH)?;
+    // Who has ended had it from nobody.
+    proc::again(process).filter(|now| !now.zombie).ok_or(Errno::ESRCH)?;
     match pidfd.map(|pidfd| pidfd_kill(&pidfd, signal)) {
         Some(result @ (Ok(()) | Err(Errno::ESRCH))) => result,
         // The check alone, and a window of microseconds. A sandbox may answer with

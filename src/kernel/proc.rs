@@ -14,6 +14,7 @@ use crate::text::bytes::c_string;
 use crate::text::line::Line;
 use crate::text::number::number;
 use crate::text::process::{Process, Status, Who};
+use crate::text::time::Time;
 
 /// Enough for every field that is wanted of stat.
 const FILE: usize = 4096;
@@ -29,14 +30,19 @@ pub struct Everybody {
 }
 
 /// None where /proc is missing, cannot be listed, or shows another PID namespace,
-/// whose numbers would mean somebody else.
-pub fn everybody() -> Option<Everybody> {
-    if !is_our_namespace() {
+/// whose numbers would mean somebody else; and if it takes longer than `until`, for
+/// where a thousand others want the CPU a look can take many seconds.
+pub fn everybody(until: Time) -> Option<Everybody> {
+    let late = || until != Time::NEVER && clock::now() > until;
+    if late() || !is_our_namespace() {
         return None;
     }
     let mut directory = Directory::open(c_string!("/proc")).ok()?;
     let mut all = Everybody { list: Vec::new(), unseen: 0 };
     while let Some(name) = directory.entry() {
+        if late() {
+            return None;
+        }
         let pid = number(name.ok()?.to_bytes()).and_then(|pid| i32::try_from(pid).ok());
         let Some(pid) = pid else { continue };
         match stat(Pid::from_raw(pid)) {

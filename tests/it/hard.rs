@@ -5,7 +5,7 @@ use crate::harness::{
     DRAINIT, Run, Scene, TempDir, bare, children, drainit, found, is_root, status_field,
 };
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -232,6 +232,71 @@ fn a_stop_is_served_among_orphans_that_come_and_go() {
     let end = run.ends();
     assert_eq!(end.code, 3);
     assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+}
+
+/// A cgroup of its own, gone with the value.
+struct CpuGroup {
+    folder: PathBuf,
+    v2: bool,
+}
+
+impl CpuGroup {
+    fn new(name: &str) -> CpuGroup {
+        let root = Path::new("/sys/fs/cgroup");
+        let v2 = root.join("cgroup.controllers").exists();
+        if v2 {
+            fs::write(root.join("cgroup.subtree_control"), "+cpu").expect("cgroups with cpu");
+        }
+        let folder = root.join(if v2 { "" } else { "cpu" }).join(name);
+        fs::create_dir(&folder).expect("a new cgroup");
+        CpuGroup { folder, v2 }
+    }
+
+    /// Half a CPU for all in it.
+    fn limit(&self) {
+        let (file, half) =
+            if self.v2 { ("cpu.max", "50000") } else { ("cpu.cfs_quota_us", "50000") };
+        fs::write(self.folder.join(file), half).expect("a quota");
+    }
+}
+
+impl Drop for CpuGroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+/// Where hundreds want half a CPU, each of our turns comes after seconds, and a look
+/// at all of them takes many turns: it ends at the deadline, and they are killed all
+/// the same. Without that end it takes 40 s and more.
+#[test]
+#[ignore = "needs root, for a cgroup"]
+fn a_deadline_is_kept_where_the_cpu_is_scarce() {
+    let cgroup = CpuGroup::new(&format!("drainit-{}", std::process::id()));
+    let procs = cgroup.folder.join("cgroup.procs");
+    let enter =
+        format!("open my $f, '>', '{}' or die; syswrite $f, $$; close $f or die;", procs.display());
+    let main = "
+        $SIG{TERM} = 'IGNORE';
+        pipe my $read, my $write or die;
+        for (1..600) { child { close $write; sysread $read, my $go, 1; 1 while 1 } }
+        line 'ready';
+        told;
+        close $write;
+        rest;";
+    let guard = Duration::from_secs(60);
+    let mut run = drainit(&["-t", "2s"]).guard(guard).prepared(&enter).perl(main);
+    run.hears("ready");
+    cgroup.limit();
+    run.types("go\n");
+    let begun = Instant::now();
+    run.signal(libc::SIGTERM);
+    let end = run.ends();
+    let took = begun.elapsed();
+    println!("ended after {took:?}: {end:?}");
+    assert_eq!(end.code, 137);
+    assert!(took < Duration::from_secs(25), "{took:?}");
+    assert!(end.said.iter().any(|line| line.contains("601")), "{end:?}");
 }
 
 /// Who exits at the very moment of the deadline has finished, or was killed: never

@@ -1,7 +1,7 @@
 //! Every word true, and said in time: what became of whom, before, during and after
 //! the stop.
 
-use crate::harness::{DRAINIT, End, TempDir, children, drainit};
+use crate::harness::{DRAINIT, End, TempDir, children, descendants, drainit, status_field};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -375,8 +375,10 @@ fn explain_says_what_would_happen_and_starts_nothing() {
 fn explained(options: &[&str], script: &str, own: &[&str]) -> String {
     let mut run = drainit(options).sh(script);
     run.hears("job ready");
-    run.until("the job was orphaned, and the shell waits", |run| {
-        children(run.init()).len() == 2 && children(run.main_child()).len() == 1
+    run.until("the job was orphaned, and both sleep", |run| {
+        let sleeps = |pid: &u32| status_field(*pid, "Name") == "sleep";
+        children(run.init()).len() == 2
+            && descendants(run.init()).iter().filter(|pid| sleeps(pid)).count() == 2
     });
     let mut nsenter = Command::new("nsenter");
     if !crate::harness::is_root() {
