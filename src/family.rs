@@ -311,12 +311,12 @@ impl<'a> Family<'a> {
 
     fn tell_group(&mut self, signal: Signal, purpose: Purpose) {
         // Read before: who started before this has it for certain.
-        let at = clock::boot_ticks();
+        let asked_at = (purpose != Purpose::Forward).then(clock::boot_ticks);
         let result = kill::to_group(self.main.pid, signal);
         if self.main.stopped && continues(signal) {
             let _ = kill::to_group(self.main.pid, Signal::CONT);
         }
-        if result.is_ok() && purpose != Purpose::Forward {
+        if let Some(at) = asked_at.filter(|_| result.is_ok()) {
             self.ledger.sent_to_group(self.main.pid, signal, at);
         }
         // It may have left the group that it was started in, and nobody or somebody

@@ -28,7 +28,7 @@ const REST: u64 = 9;
 /// A sweep that is put off is made up for after this at the latest: a look is long,
 /// too, where we were frozen in it.
 const LONGEST_REST: Time = Time::millis(100);
-/// So many sweeps are not timed: most containers never see as many orphans.
+/// One in so many sweeps is timed, and each from one that is slow on.
 const FEW: u32 = 64;
 /// A pause that a person would notice.
 const NOTICED: Time = Time::millis(500);
@@ -170,10 +170,8 @@ struct Drain<'a> {
     oom_kills: u64,
     /// The last words were said.
     said: bool,
-    /// How often children ended or were looked for; from `FEW` on that is timed.
-    orphans: u32,
-    many: bool,
-    /// No sweep is needed before this; one is due at that time.
+    sweeps: u32,
+    /// No sweep is needed before this, after a slow one; one is due at that time.
     rest_until: Time,
     sweep_at: Time,
     began: Time,
@@ -198,8 +196,7 @@ impl<'a> Drain<'a> {
             killed: false,
             oom_kills: 0,
             said: false,
-            orphans: 0,
-            many: false,
+            sweeps: 0,
             rest_until: Time::ZERO,
             sweep_at: Time::NEVER,
             began: Time::ZERO,
@@ -221,7 +218,7 @@ impl<'a> Drain<'a> {
                 self.signal(signal, sender);
             }
             // While nothing depends on it the clock is not read.
-            if self.state != State::Running || self.many {
+            if self.state != State::Running || self.rest_until > Time::ZERO {
                 self.now = clock::now();
             }
             self.collect(wake);
@@ -260,14 +257,10 @@ impl<'a> Drain<'a> {
     /// `lived`: so did the main child when we woke.
     fn sweep(&mut self, lived: bool) {
         let (family, killing) = (&mut self.family, is_killing(self.state));
-        let mut reaped = 0;
-        let (sweep, slow) = wait::all(self.many, |pid, status| {
-            reaped += 1;
-            family.reaped(pid, status, killing);
-        });
+        self.sweeps = self.sweeps.wrapping_add(1);
+        let timed = self.rest_until > Time::ZERO || self.sweeps.is_multiple_of(FEW);
+        let (sweep, slow) = wait::all(timed, |pid, status| family.reaped(pid, status, killing));
         let main_went = lived && !family.main.lives();
-        self.orphans = self.orphans.saturating_add(1 + reaped);
-        self.many |= self.orphans > FEW;
         match sweep {
             Sweep::Childless => {
                 self.childless = true;
@@ -276,6 +269,7 @@ impl<'a> Drain<'a> {
             }
             Sweep::Done => {
                 self.sweep_at = Time::NEVER;
+                self.rest_until = Time::ZERO;
                 self.family.settled();
             }
             Sweep::Cut => self.sweep_at = Time::ZERO,
