@@ -180,7 +180,7 @@ pub fn ledger(data: &[u8]) {
                 seen[n] |= lives[n];
                 let there = (0..8_u8).filter(|n| seen[usize::from(*n)] && lives[usize::from(*n)]);
                 let there: Vec<_> = there.map(process).collect();
-                ledger.merge(there.iter(), |_| false, who).expect("memory");
+                ledger.merge(there.iter(), who).expect("memory");
             }
             2 if lives[n] => {
                 seen[n] = true;
@@ -196,7 +196,6 @@ pub fn ledger(data: &[u8]) {
                 lives[n] = false;
             }
             5 => lives[n] = false,
-            7 => ledger.killed(|known| known.is(&process(n as u8))),
             6 if seen[n] => _ = ledger.sent(&process(n as u8), Signal::KILL, false, false),
             _ => {}
         }

@@ -34,8 +34,8 @@ pub struct Family<'a> {
     pub complete: bool,
     /// The deadline: nobody is looked at or told any more.
     until: Time,
-    /// The group that was killed before its members were looked at.
-    killed: Option<Pid>,
+    /// Whoever is left ends with us, and was not looked at.
+    pub uncounted: bool,
     /// The look with which the drain began, for the asking that follows at once.
     fresh: Option<Tree>,
     /// Its end was said to be the OOM killer's.
@@ -125,7 +125,7 @@ impl<'a> Family<'a> {
             oom: OomKills::watch(),
             complete: false,
             until: Time::NEVER,
-            killed: None,
+            uncounted: false,
             fresh: None,
             said_oom: false,
             heard: None,
@@ -467,7 +467,6 @@ impl<'a> Family<'a> {
             }
         } else if wait::has_child_in(self.main.pid) {
             let result = kill::to_group(self.main.pid, signal);
-            self.killed = Some(self.main.pid).filter(|_| signal == Signal::KILL && result.is_ok());
             self.say_error(signal, self.main.pid, purpose, result);
         }
     }
@@ -476,19 +475,11 @@ impl<'a> Family<'a> {
     /// look. Bounded, where it cannot keep up with a fork bomb or the CPU is scarce: as
     /// PID 1 that leaves, that is left to the end of the namespace.
     pub fn kill(&mut self) {
-        let leaves = getpid().as_raw() == 1 && self.config.restart.when == When::No;
-        self.until = if leaves { self.until + LATE } else { Time::NEVER };
-        let mut look = self.look();
-        if look.is_none() && !self.main.sent.holds(Signal::KILL) {
-            self.until = Time::NEVER;
-            self.kill_blindly();
-            // Whom that killed does not compete for the CPU any more.
-            self.until = if leaves { clock::now() + LATE } else { Time::NEVER };
-            look = self.look();
-            self.ledger.killed(|process| Some(process.group) == self.killed);
-        }
         let began = clock::now();
-        while let Some(tree) = look {
+        let leaves = getpid().as_raw() == 1 && self.config.restart.when == When::No;
+        self.until = if leaves { began + LATE } else { Time::NEVER };
+        loop {
+            let Some(tree) = self.look() else { return self.kill_blindly() };
             let mut found = false;
             for process in tree.living() {
                 found |= self.kill_one(process);
@@ -496,7 +487,6 @@ impl<'a> Family<'a> {
             if !found || clock::now() - began > KILLING {
                 return;
             }
-            look = self.look();
         }
     }
 
@@ -529,24 +519,24 @@ impl<'a> Family<'a> {
     }
 
     fn kill_blindly(&mut self) {
-        self.main.sent = self.main.sent.and(Signal::KILL);
-        self.report.say(event::NOT_KILLED, |line| {
-            line.put("killing the process group of main child ").put(self.main.pid);
-            line.put("; nobody else can be named, without /proc or in time");
-        });
-        self.tell_group_blindly(Signal::KILL, Purpose::Forward);
-    }
-
-    /// Of whom we killed some were perhaps not seen.
-    pub fn killed_uncounted(&self) -> bool {
-        self.killed.is_some()
+        if !self.main.sent.holds(Signal::KILL) {
+            self.main.sent = self.main.sent.and(Signal::KILL);
+            self.report.say(event::NOT_KILLED, |line| {
+                line.put("killing the process group of main child ").put(self.main.pid);
+                line.put("; nobody else can be named, without /proc or in time");
+            });
+            self.uncounted = is_past(self.until);
+            self.until = Time::NEVER;
+            self.tell_group_blindly(Signal::KILL, Purpose::Forward);
+            self.ledger.sent_to_group(self.main.pid, Signal::KILL, clock::boot_ticks());
+        }
     }
 
     /// Whether SIGKILL was sent to anybody but who had ended before.
     pub fn somebody_was_killed(&self) -> bool {
         let signal = self.main.status.and_then(WaitStatus::signal);
         let blindly = self.main.sent.holds(Signal::KILL) && signal == Some(Signal::KILL);
-        blindly || self.ledger.count(Fate::Killed) > 0
+        blindly || self.uncounted || self.ledger.count(Fate::Killed) > 0
     }
 
     // What is seen.
@@ -574,8 +564,7 @@ impl<'a> Family<'a> {
         let aside = self.main.lives() && !self.main.sent.holds(Signal::KILL);
         let main = Some(self.main.pid).filter(|_| aside);
         let others = tree.list.iter().filter(|process| Some(process.pid) != main);
-        let counts = |zombie: &Process| self.killed == Some(zombie.group);
-        self.ledger.merge(others, counts, proc::who)?;
+        self.ledger.merge(others, proc::who)?;
         Some(tree)
     }
 
@@ -710,8 +699,8 @@ pub fn say_orphan(report: &Reporter, pid: Pid, status: WaitStatus) {
 const NAMED: usize = 5;
 /// How often everybody is looked at anew.
 const LOOKS: usize = 8;
-/// How long the look at whom we kill may take: 30,000 take less.
-const LATE: Time = Time::millis(500);
+/// How late a look at whom we kill may be, beside what it takes for each.
+const LATE: Time = Time::millis(100);
 /// How long killing may go on beyond one look.
 const KILLING: Time = Time::millis(100);
 

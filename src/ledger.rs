@@ -131,12 +131,10 @@ impl Row {
 
 impl Ledger {
     /// Enters a look at everybody below us, in the order of pids: who is new gets a
-    /// row, of the zombies only who `counts`; who lived and is not there any more is gone.
-    /// None where memory is short.
+    /// row, who lived and is not there any more is gone. None where memory is short.
     pub fn merge<'a>(
         &mut self,
         look: impl Iterator<Item = &'a Process>,
-        counts: impl Fn(&Process) -> bool,
         name: impl Fn(&Process) -> Who,
     ) -> Option<()> {
         let old = std::mem::take(&mut self.rows);
@@ -156,7 +154,7 @@ impl Ledger {
                     Row { process: Process { group, ..*process }, ..*row }
                 }
                 // It ended before it was seen.
-                None if process.zombie && !counts(process) => continue,
+                None if process.zombie => continue,
                 None => self.named(process, &name),
             };
             memory::push(&mut rows, row)?;
@@ -240,13 +238,6 @@ impl Ledger {
         row.late |= asks && late && !asked_before;
         row.asked |= asks;
         Some(row)
-    }
-
-    /// These were alive and had SIGKILL, not by name.
-    pub fn killed(&mut self, meant: impl Fn(&Process) -> bool) {
-        for row in self.rows.iter_mut().filter(|row| row.is_alive() && meant(&row.process)) {
-            row.sent = row.sent.and(Signal::KILL);
-        }
     }
 
     /// The main child's group was sent a stop signal. `at` was read before: who
@@ -344,7 +335,6 @@ mod tests {
         Gone(usize),
         Killed(usize),
         Refused(usize),
-        AllKilled,
     }
 
     /// A ledger that is too simple to be wrong: a set of facts for each process.
@@ -375,7 +365,7 @@ mod tests {
             ]
         };
         let mut events: Vec<_> = (0..PROCESSES).flat_map(each).collect();
-        events.extend([Event::GroupAsked, Event::AllKilled]);
+        events.push(Event::GroupAsked);
         events
     }
 
@@ -395,7 +385,7 @@ mod tests {
             match *event {
                 Event::Seen(n) => {
                     facts[n].seen |= facts[n].exists;
-                    ledger.merge(all(&facts).iter(), |_| false, who).unwrap();
+                    ledger.merge(all(&facts).iter(), who).unwrap();
                     for fact in facts.iter_mut().filter(|fact| fact.seen && !fact.exists) {
                         fact.gone |= fact.status.is_none();
                     }
@@ -425,12 +415,6 @@ mod tests {
                     facts[n].status = facts[n].seen.then_some(status);
                 }
                 Event::Gone(n) => facts[n].exists = false,
-                Event::AllKilled => {
-                    ledger.killed(|_| true);
-                    for fact in &mut facts {
-                        fact.killed |= fact.seen && fact.status.is_none() && !fact.gone;
-                    }
-                }
                 Event::Killed(n) if facts[n].seen && !facts[n].gone => {
                     ledger.sent(&of(n), Signal::KILL, false, false);
                     facts[n].killed = true;
@@ -502,12 +486,12 @@ mod tests {
     fn a_look_is_merged_and_a_number_used_anew_is_somebody_else() {
         let mut ledger = Ledger::default();
         let list: Vec<_> = (1..1000).map(|n| process(n, 1, "x")).collect();
-        ledger.merge(list.iter().step_by(2), |_| false, who).unwrap();
-        ledger.merge(list.iter(), |_| false, who).unwrap();
+        ledger.merge(list.iter().step_by(2), who).unwrap();
+        ledger.merge(list.iter(), who).unwrap();
         assert_eq!((ledger.rows().count(), ledger.count(Fate::Left)), (999, 999));
         assert_eq!(ledger.names.len(), NAMES);
         let anew = Process { start: 77_777, ..process(500, 1, "y") };
-        ledger.merge([anew].iter(), |_| false, who).unwrap();
+        ledger.merge([anew].iter(), who).unwrap();
         assert_eq!((ledger.count(Fate::Gone), ledger.count(Fate::Left)), (999, 1));
         ledger.reaped(pid(500), WaitStatus(0));
         assert_eq!((ledger.count(Fate::Finished), ledger.count(Fate::Gone)), (1, 999));
@@ -544,7 +528,7 @@ mod tests {
     fn what_was_asked_late() {
         let mut ledger = Ledger::default();
         let (early, late) = (process(2, 1, "x"), process(3, 1, "x"));
-        ledger.merge([early, late].iter(), |_| false, who).unwrap();
+        ledger.merge([early, late].iter(), who).unwrap();
         ledger.sent(&early, Signal::QUIT, true, false);
         ledger.sent(&early, Signal::TERM, true, true);
         ledger.sent(&late, Signal::TERM, true, true);

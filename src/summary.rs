@@ -24,7 +24,7 @@ pub struct Summary<'a> {
     /// Whether everybody was looked at when the drain began: that costs a walk over
     /// /proc, so that without it nobody knows who finished.
     pub complete: bool,
-    /// More may have been killed than were seen.
+    /// Whoever is left ends with us, and was not looked at.
     pub uncounted: bool,
     /// Children are left, and none that /proc shows.
     pub hidden: bool,
@@ -84,7 +84,7 @@ impl Summary<'_> {
     /// that ended by itself, or where Kubernetes would else show its last lines.
     pub fn say(&self, report: &Reporter) {
         let leave = report.config.policy.leftovers == Leftovers::Leave;
-        let killed = self.ledger.count(Fate::Killed) > 0;
+        let killed = self.uncounted || self.ledger.count(Fate::Killed) > 0;
         let left = self.hidden || self.ledger.count(Fate::Left) > 0;
         let lost = killed || (left && !leave);
         let oom = self.oom_kills > 0 && self.main_status.is_some_and(|s| s.signal().is_some());
@@ -116,17 +116,26 @@ impl Summary<'_> {
         line.put("drainit: ");
         for fate in Fate::ALL {
             let count = self.ledger.count(fate);
-            let asked_for = self.complete && report.hears(event::REPORT);
-            if count == 0 && !(fate == Fate::Finished && asked_for) {
+            let said = match fate {
+                Fate::Killed => count > 0 || self.uncounted,
+                Fate::Left => count > 0 && !self.uncounted,
+                Fate::Finished => count > 0 || (self.complete && report.hears(event::REPORT)),
+                Fate::Cut | Fate::Ended | Fate::Gone => count > 0,
+            };
+            if !said {
                 continue;
             }
-            let least = fate == Fate::Killed && self.uncounted;
-            line.put(fate.word().0).put(if least { " at least " } else { " " }).put(count);
+            line.put(fate.word().0).put(" ");
+            let uncounted = fate == Fate::Killed && self.uncounted;
+            match uncounted {
+                true => line.put("all who were left, uncounted,"),
+                false => line.put(count),
+            };
             if fate == Fate::Killed {
                 let grace = report.config.policy.schedule.grace().unwrap_or_default();
                 line.put(" at the end of the grace period of ").put(grace);
             }
-            names(line, self.ledger.names(fate), count);
+            names(line, self.ledger.names(fate), if uncounted { 0 } else { count });
             line.put("; ");
         }
         if self.hidden {
@@ -157,8 +166,7 @@ impl Summary<'_> {
         for fate in Fate::ALL {
             // Who is killed or left was looked at; of others some may never have been.
             let known = match fate {
-                Fate::Killed => !self.uncounted,
-                Fate::Left => true,
+                Fate::Killed | Fate::Left => !self.uncounted,
                 _ => self.complete,
             };
             let name = fate.word().1;

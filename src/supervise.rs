@@ -439,8 +439,9 @@ impl<'a> Drain<'a> {
             by_forwarded: family.main.was_ended_by_forwarded(),
             ledger: &family.ledger,
             complete: family.complete,
-            uncounted: family.killed_uncounted(),
+            uncounted: family.uncounted,
             hidden: !self.childless
+                && !family.uncounted
                 && self.config.policy.leftovers != Leftovers::Leave
                 && family.main.status.is_some()
                 && family.ledger.count(Fate::Left) + family.ledger.count(Fate::Killed) == 0,

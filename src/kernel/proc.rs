@@ -18,6 +18,8 @@ use crate::text::time::Time;
 
 /// Enough for every field that is wanted of stat.
 const FILE: usize = 4096;
+/// So long a process may take to be looked at: ten times what it takes.
+const EACH: Time = Time::nanos(100_000);
 /// So much of a command line is read.
 const COMMAND_LINE: usize = 256;
 
@@ -30,17 +32,17 @@ pub struct Everybody {
 }
 
 /// None where /proc is missing, cannot be listed, or shows another PID namespace,
-/// whose numbers would mean somebody else; and if it takes longer than `until`, for
-/// where a thousand others want the CPU a look can take many seconds.
+/// whose numbers would mean somebody else; and if it takes longer than `until` and
+/// [`EACH`]: where hundreds want the CPU, a look can take many seconds.
 pub fn everybody(until: Time) -> Option<Everybody> {
-    let late = || until != Time::NEVER && clock::now() > until;
-    if late() || !is_our_namespace() {
+    let late = |seen: usize| until != Time::NEVER && clock::now() > until + EACH.times(seen as u64);
+    if late(0) || !is_our_namespace() {
         return None;
     }
     let mut directory = Directory::open(c_string!("/proc")).ok()?;
     let mut all = Everybody { list: Vec::new(), unseen: 0 };
     while let Some(name) = directory.entry() {
-        if late() {
+        if late(all.list.len()) {
             return None;
         }
         let pid = number(name.ok()?.to_bytes()).and_then(|pid| i32::try_from(pid).ok());

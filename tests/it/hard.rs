@@ -295,8 +295,11 @@ fn a_deadline_is_kept_where_the_cpu_is_scarce() {
     let took = begun.elapsed();
     println!("ended after {took:?}: {end:?}");
     assert_eq!(end.code, 137);
-    assert!(took < Duration::from_secs(25), "{took:?}");
-    assert!(end.said.iter().any(|line| line.contains("601")), "{end:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    // Perhaps there was time to count them.
+    let said = ["killed all who were left, uncounted, at the end of", "killed 601 at the end of"];
+    let report = end.said.last().unwrap();
+    assert!(said.iter().any(|words| report.contains(words)), "{end:?}");
 }
 
 /// Who exits at the very moment of the deadline has finished, or was killed: never
