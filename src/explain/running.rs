@@ -19,9 +19,9 @@ use crate::text::line::{Line, Writer};
 use crate::text::process::Process;
 use crate::text::signal::Signal;
 use crate::text::time::Time;
+use crate::tree::Tree;
 
 const EYES: Eyes = Eyes { until: Time::NEVER };
-use crate::tree::Tree;
 
 /// What a stop would do to what runs in this PID namespace.
 #[cold]
