@@ -2,19 +2,9 @@
 
 use std::fs;
 
-use crate::engine::{Container, Engine, docker, podman};
-use crate::incidents::Scratch;
+use crate::engine::{AMPLE, Container, Engine, WORKER, docker, podman};
+use crate::machine::TempDir;
 use crate::{QEMU, VERSION, out, output};
-
-/// An engine's stop time-out that nobody reaches.
-const AMPLE: u32 = 50;
-
-/// Once asked it needs a second; the main child dies at once.
-const WORKER: &[&str] = &[
-    "sh",
-    "-c",
-    "setsid sh -c 'trap \"sleep 1; echo saved; exit\" TERM; echo ready; while :; do sleep 0.1; done' & wait",
-];
 
 fn drains(mut container: Container) {
     container.says("ready");
@@ -39,7 +29,7 @@ fn works(engine: &Engine, image: &str, base: &str) {
         ENTRYPOINT ["/usr/local/bin/drainit", "--"]
         "#
     );
-    let context = Scratch::with(&[("Dockerfile", &dockerfile)]);
+    let context = TempDir::with(&[("Dockerfile", &dockerfile)]);
     engine.call(&format!("build --network none --tag copied {}", context.display()));
     drains(engine.run("copied", WORKER));
 }
@@ -54,7 +44,7 @@ fn works_below_qemu(engine: &Engine, image: &str, base: &str) {
         ENTRYPOINT ["/qemu", "/drainit-arm64", "--"]
         "#
     );
-    let context = Scratch::with(&[("Dockerfile", &dockerfile)]);
+    let context = TempDir::with(&[("Dockerfile", &dockerfile)]);
     fs::copy(format!("/usr/bin/{QEMU}"), context.join("qemu")).expect("qemu-user-static");
     engine.call(&format!("build --network none --tag emulated {}", context.display()));
     drains(engine.run("emulated", WORKER));
@@ -91,7 +81,7 @@ fn in_docker() {
 #[test]
 fn index() {
     let tar = out(&format!("drainit-{VERSION}-image.tar"));
-    let dir = Scratch::with(&[(".keep", "")]);
+    let dir = TempDir::new();
     output("tar", &["-xf", tar.to_str().unwrap(), "-C", dir.to_str().unwrap()]);
     let jq = |query: &str, file: &str| {
         output("jq", &["--raw-output", query, dir.join(file).to_str().unwrap()])

@@ -18,15 +18,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::incidents::{Scratch, installed};
+use crate::machine::{TempDir, installed};
 
 #[path = "../engines/engine.rs"]
 #[allow(dead_code)] // pods and terminals
 mod engine;
 mod images;
-#[path = "../incidents/harness.rs"]
-#[allow(dead_code)] // its container is none of an engine's
-mod incidents;
+#[path = "../common/machine.rs"]
+mod machine;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -51,8 +50,8 @@ impl Arch {
         let run = |args: &[&str]| {
             let mut namespace = Command::new("unshare");
             namespace.args(["--pid", "--fork", "--kill-child"]);
-            self.below.iter().for_each(|program| installed(program, "qemu-user-static"));
-            namespace.args(self.below).arg(drainit).args(args).output().unwrap()
+            namespace.args(self.below.iter().map(|program| installed(program, "qemu-user-static")));
+            namespace.arg(drainit).args(args).output().unwrap()
         };
         let version = String::from_utf8(run(&["--version"]).stdout).unwrap();
         assert!(version.starts_with(&format!("drainit {VERSION}")), "{version}");
@@ -109,7 +108,7 @@ fn the_sums_are_those_of_all_files() {
 /// Elsewhere, with another umask, in another time zone and another language.
 #[test]
 fn a_second_build_gives_the_same_bytes() {
-    let dir = Scratch::with(&[("elsewhere/.keep", "")]);
+    let dir = TempDir::with(&[("elsewhere/.keep", "")]);
     let clone = dir.join("elsewhere/clone");
     output("git", &["clone", "--quiet", REPOSITORY, path(&clone)]);
     let tools = std::env::var("DIST_TOOLS").unwrap_or(format!("{REPOSITORY}/target/tools"));
@@ -141,7 +140,7 @@ fn debian_packages() {
         output("lintian", &["--fail-on", "error", path(&file)]);
 
         let root =
-            Scratch::with(&[("var/lib/dpkg/status", ""), ("var/lib/dpkg/updates/.keep", "")]);
+            TempDir::with(&[("var/lib/dpkg/status", ""), ("var/lib/dpkg/updates/.keep", "")]);
         fs::remove_file(root.join("var/lib/dpkg/updates/.keep")).unwrap();
         fs::create_dir(root.join("var/lib/dpkg/info")).unwrap();
         let dpkg = |args: &[&str]| {
@@ -163,7 +162,7 @@ fn debian_packages() {
 
 #[test]
 fn wheels() {
-    let dir = Scratch::with(&[(".keep", "")]);
+    let dir = TempDir::new();
     let environment = dir.join("environment");
     output("/usr/bin/python3", &["-m", "venv", path(&environment)]);
     let pip = environment.join("bin/pip");
@@ -191,7 +190,7 @@ fn wheels() {
 /// And whatever else it is packed in, it is the same file.
 #[test]
 fn tarballs() {
-    let dir = Scratch::with(&[(".keep", "")]);
+    let dir = TempDir::new();
     for arch in ARCHS {
         let name = arch.tarball();
         output("tar", &["-xzf", path(&out(&format!("{name}.tar.gz"))), "-C", path(&dir)]);

@@ -4,9 +4,8 @@ use std::fs;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::engine::{Container, docker};
-use crate::incidents::{DRAINIT, Scratch};
-use crate::{AMPLE, WORKER, WORKER_SCRIPT};
+use crate::engine::{AMPLE, Container, WORKER, WORKER_SCRIPT, docker};
+use crate::machine::{DRAINIT, TempDir};
 
 pub fn drains(mut container: Container) {
     container.says("ready");
@@ -56,7 +55,7 @@ fn entrypoint_and_the_size_of_an_image() {
         ENTRYPOINT ["/drainit", "--"]
         CMD ["/busybox", "sh", "-c", "echo ready; exec /busybox sleep 1000"]
     "#;
-    let context = Scratch::with(&[("Dockerfile", dockerfile)]);
+    let context = TempDir::with(&[("Dockerfile", dockerfile)]);
     let size = |from: &str, to| fs::copy(from, context.join(to)).unwrap();
     let (drainit, child) = (size(DRAINIT, "drainit"), size("/bin/busybox", "busybox"));
     docker.call(&format!("build --network none --tag small {}", context.display()));
@@ -140,7 +139,7 @@ fn every_signal_is_forwarded() {
 #[test]
 fn without_any_privilege() {
     let docker = docker();
-    let dir = Scratch::with(&[("termination-log", "")]);
+    let dir = TempDir::with(&[("termination-log", "")]);
     let log = dir.join("termination-log");
     fs::set_permissions(&log, Permissions::from_mode(0o666)).unwrap();
     let restricted = format!(

@@ -20,11 +20,19 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::incidents::{DRAINIT, Scratch, installed};
+use crate::machine::{DRAINIT, TempDir, installed};
 
 /// Every client is killed by then, in seconds; what waits for it sees the end of
 /// its output.
 const GUARD: u32 = 120;
+
+/// A worker in a session of its own, which no signal for the main child reaches.
+/// Once asked it needs a second to save its work; the main child dies at once.
+pub const WORKER: &[&str] = &["sh", "-c", WORKER_SCRIPT];
+pub const WORKER_SCRIPT: &str = r#"setsid sh -c 'trap "sleep 1; echo saved; exit" TERM; echo ready; while :; do sleep 0.1; done' & wait"#;
+
+/// An engine's stop time-out that no test reaches unless it wants to.
+pub const AMPLE: u32 = 50;
 
 /// What gives the image `host` the software that is installed here.
 pub const HOST: &str = "--volume /usr:/usr:ro --volume /etc/alternatives:/etc/alternatives:ro";
@@ -69,7 +77,7 @@ pub struct Engine {
     client: Vec<String>,
     env: Vec<(&'static str, PathBuf)>,
     daemon: Option<Child>,
-    pub dir: Scratch,
+    pub dir: TempDir,
 }
 
 static DOCKER: Mutex<Option<Arc<Engine>>> = Mutex::new(None);
@@ -131,7 +139,7 @@ fn start_dockerd() -> Engine {
     installed("dockerd", "docker.io");
     installed("docker", "docker.io");
     installed("jq", "jq");
-    let dir = Scratch::with(&[
+    let dir = TempDir::with(&[
         ("daemon.json", "{}"),
         ("runtime", RUNTIME),
         ("cli-plugins/docker-compose", COMPOSE_CLIENT),
@@ -182,7 +190,7 @@ fn set_up_podman() -> Engine {
     installed("podman", "podman");
     installed("runc", "runc");
     installed("jq", "jq");
-    let dir = Scratch::with(&[("runtime", RUNTIME)]);
+    let dir = TempDir::with(&[("runtime", RUNTIME)]);
     let helpers = dir.join("helpers");
     fs::create_dir_all(&helpers).unwrap();
     // What podman makes a pod's first container of.

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::docker::drains;
-use crate::engine::{Engine, HOST, docker, podman};
-use crate::incidents::{A_WHILE, Gate, Scratch, installed};
+use crate::engine::{AMPLE, Engine, HOST, WORKER, docker, podman};
+use crate::gate::{A_WHILE, Gate};
+use crate::machine::{TempDir, installed};
 use crate::pages::release;
-use crate::{AMPLE, WORKER};
 
 const COMPOSE: &str = include_str!("../../examples/compose.yaml");
 const KUBERNETES: &str = include_str!("../../examples/kubernetes.yaml");
@@ -20,7 +20,7 @@ const SIDEKIQ: &str = include_str!("../../examples/Dockerfile.sidekiq");
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
 fn build(engine: &Engine, dockerfile: &str, base: &str, tag: &str) {
-    let context = Scratch::with(&[("Dockerfile", dockerfile)]);
+    let context = TempDir::with(&[("Dockerfile", dockerfile)]);
     release(engine);
     let arguments = format!("--build-arg BASE_IMAGE={base} --network none --tag {tag}");
     engine.call(&format!("build {arguments} {}", context.display()));
@@ -63,7 +63,7 @@ fn dockerfile_laravel() {
     installed("php", "php-cli");
     let docker = docker();
     build(&docker, LARAVEL, "host", "scheduler");
-    let app = Scratch::with(&[
+    let app = TempDir::with(&[
         ("artisan", include_str!("../incidents/laravel/artisan")),
         ("config/app.php", include_str!("../incidents/laravel/config/app.php")),
         ("config/cache.php", include_str!("../incidents/laravel/config/cache.php")),
@@ -100,7 +100,7 @@ fn dockerfile_sidekiq() {
     installed("redis-server", "redis-server");
     let docker = docker();
     build(&docker, SIDEKIQ, "host", "worker");
-    let app = Scratch::with(&[("work.rb", include_str!("../incidents/sidekiq/work.rb"))]);
+    let app = TempDir::with(&[("work.rb", include_str!("../incidents/sidekiq/work.rb"))]);
     let gate = Gate::at(&app);
     let mounts = format!("{HOST} --volume {}:/app --workdir /app", app.display());
 
@@ -128,7 +128,7 @@ fn compose() {
     let docker = docker();
     build(&docker, SIDEKIQ, "busybox", "my-worker");
     let ours = format!("services: {{ worker: {{ network_mode: none, command: {WORKER:?} }} }}");
-    let dir = Scratch::with(&[("compose.yaml", COMPOSE), ("ours.yaml", &ours)]);
+    let dir = TempDir::with(&[("compose.yaml", COMPOSE), ("ours.yaml", &ours)]);
     let client = ["docker-compose", "--project-name", "example", "--file"].map(String::from);
     let file = |name| dir.join(name).display().to_string();
     let client =
@@ -154,7 +154,7 @@ fn compose() {
 fn kubernetes() {
     let podman = podman();
     build(&podman, SIDEKIQ, "localhost/busybox", "my-worker");
-    let dir = Scratch::with(&[("termination-log", "")]);
+    let dir = TempDir::with(&[("termination-log", "")]);
     let log = dir.join("termination-log");
     fs::set_permissions(&log, Permissions::from_mode(0o666)).unwrap();
     let adapted = [

@@ -18,20 +18,13 @@
 mod docker;
 mod engine;
 mod examples;
+#[path = "../common/gate.rs"]
+mod gate;
+#[path = "../common/machine.rs"]
+mod machine;
 mod page;
 mod pages;
 mod podman;
+#[path = "../common/redis.rs"]
+mod redis;
 mod terminal;
-
-/// Scratch directories, and the gate at which jobs report.
-#[path = "../incidents/harness.rs"]
-#[allow(dead_code)] // its container is none of an engine's
-mod incidents;
-
-/// A worker in a session of its own, which no signal for the main child reaches.
-/// Once asked it needs a second to save its work; the main child dies at once.
-const WORKER: &[&str] = &["sh", "-c", WORKER_SCRIPT];
-const WORKER_SCRIPT: &str = r#"setsid sh -c 'trap "sleep 1; echo saved; exit" TERM; echo ready; while :; do sleep 0.1; done' & wait"#;
-
-/// An engine's stop time-out that no test reaches unless it wants to.
-const AMPLE: u32 = 50;

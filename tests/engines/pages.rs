@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::engine::{Engine, docker, podman};
-use crate::incidents::{A_WHILE, DRAINIT, Gate, Jobs, Scratch, Work, installed};
+use crate::gate::{A_WHILE, Gate, Jobs};
+use crate::machine::{DRAINIT, TempDir, installed};
 use crate::page::{Section, sections};
+use crate::redis::Redis;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -70,7 +72,7 @@ fn demo(section: &Section) {
     let said = run(&std::env::var("PATH").unwrap());
     assert_eq!(words(&said), words(&section.prints.join("\n")), "{said}");
 
-    let bin = Scratch::with(&[(".keep", "")]);
+    let bin = TempDir::new();
     for program in ["sh", "dirname", "unshare", "setsid", "sleep", "mktemp", "rm", "pr", "expand"] {
         symlink(Path::new("/usr/bin").join(program), bin.join(program)).unwrap();
     }
@@ -203,7 +205,7 @@ fn again(reader: &Reader, container: &str, job: &str) {
     let gate = reader.gate();
     reader.follow(container, || {
         for _ in 1..RUNS {
-            gate.admit(1).have_left(Work::Seconds(0.1));
+            gate.admit(1).have_left(Some(0.1));
         }
         Some(gate.admit(1))
     });
@@ -219,7 +221,7 @@ fn set_up(engine: &Engine) {
 
 /// As the release's image has it: drainit to copy from.
 pub fn release(engine: &Engine) {
-    let root = Scratch::with(&[(".keep", "")]);
+    let root = TempDir::new();
     fs::copy(DRAINIT, root.join("drainit")).unwrap();
     build(engine, &root, "ENTRYPOINT [\"/drainit\"]", &format!("drainit:{VERSION}"));
 }
@@ -228,7 +230,7 @@ pub fn release(engine: &Engine) {
 fn image(engine: &Engine, name: &str, changes: &str, app: &Path, files: &[(&str, &str)]) {
     const SHARED: [&str; 6] =
         ["/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/share", "/etc/alternatives"];
-    let root = Scratch::with(files);
+    let root = TempDir::with(files);
     let shared = SHARED.iter().copied().chain(["/etc/php"]).filter(|dir| Path::new(dir).exists());
     let mut mounts: Vec<String> = shared
         .map(|dir| {
@@ -273,7 +275,7 @@ fn build(engine: &Engine, root: &Path, changes: &str, name: &str) {
         "FROM scratch\nADD root.tar /\n\
          ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin\n{changes}\n"
     );
-    let context = Scratch::with(&[("Dockerfile", &dockerfile)]);
+    let context = TempDir::with(&[("Dockerfile", &dockerfile)]);
     let tar = context.join("root.tar");
     let packed = Command::new("tar").arg("-cf").arg(tar).arg("-C").arg(root).arg(".").status();
     assert!(packed.unwrap().success());
@@ -284,8 +286,8 @@ fn build(engine: &Engine, root: &Path, changes: &str, name: &str) {
 struct Reader<'a> {
     engine: &'a Engine,
     section: &'a Section,
-    dir: Scratch,
-    app: Scratch,
+    dir: TempDir,
+    app: TempDir,
     /// Lines typed, and all that was printed.
     said: RefCell<String>,
     printed: RefCell<String>,
@@ -295,8 +297,8 @@ impl<'a> Reader<'a> {
     fn of(engine: &'a Engine, section: &'a Section) -> Self {
         let files: Vec<(&str, &str)> =
             section.files.iter().map(|(name, text)| (&name[..], &text[..])).collect();
-        let dir = Scratch::with(&[&files[..], &[(".keep", "")]].concat());
-        let app = Scratch::with(&[("termination-log", "")]);
+        let dir = TempDir::with(&files);
+        let app = TempDir::with(&[("termination-log", "")]);
         for path in [app.to_path_buf(), app.join("termination-log")] {
             fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
         }
@@ -524,7 +526,7 @@ fn sidekiq(reader: &Reader, container: &str) {
     const JOBS: usize = 5;
     installed("sidekiq", "ruby-sidekiq");
     reader.has_application(&[("work.rb", include_str!("../incidents/sidekiq/work.rb"))]);
-    let redis = Redis::at(&reader.app);
+    let _redis = Redis::at(&reader.app);
     let gate = reader.gate();
     reader.follow(container, || Some(gate.admit(JOBS)));
     let finished = Command::new("redis-cli")
@@ -533,32 +535,6 @@ fn sidekiq(reader: &Reader, container: &str) {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(finished.stdout).unwrap().trim(), "5", "{}", reader.said());
-    drop(redis);
-}
-
-/// Where jobs come from, outside of the container as in life.
-struct Redis(Child);
-
-impl Redis {
-    fn at(dir: &Path) -> Self {
-        installed("redis-server", "redis-server");
-        let mut server = Command::new("redis-server")
-            .args(["--port", "0", "--unixsocket", "redis", "--unixsocketperm", "777", "--save", ""])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(server.stdout.take().unwrap()).lines();
-        assert!(log.any(|line| line.unwrap().contains("ready to accept connections")));
-        Redis(server)
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// What the image of that name has.

@@ -2,9 +2,8 @@
 //! what podman makes the pod's first container of.
 
 use crate::docker::{drains, loses};
-use crate::engine::podman;
-use crate::incidents::DRAINIT;
-use crate::{AMPLE, WORKER, WORKER_SCRIPT};
+use crate::engine::{AMPLE, WORKER, WORKER_SCRIPT, podman};
+use crate::machine::DRAINIT;
 
 #[test]
 fn run_init() {

@@ -1,8 +1,7 @@
 //! `docker run -it`: the keys typed at the user's terminal arrive at the right
 //! processes, by way of the container's terminal.
 
-use crate::AMPLE;
-use crate::engine::docker;
+use crate::engine::{AMPLE, docker};
 
 const CTRL_C: &str = "\x03";
 const CTRL_Z: &str = "\x1a";

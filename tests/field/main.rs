@@ -16,13 +16,15 @@
 #[path = "../it/harness.rs"]
 #[allow(dead_code)] // the integration tests use all of it
 mod harness;
+#[path = "../common/redis.rs"]
+mod redis;
 
-use harness::{Run, Scene, TempDir, children, drainit, found, peer, rounds, status_field};
+use harness::{Run, Scene, TempDir, children, drainit, installed, peer, rounds, status_field};
+use redis::Redis;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -61,7 +63,7 @@ fn saves(init: Scene, script: &str) -> bool {
 #[test]
 fn a_pipeline_in_four_languages() {
     for worker in ["ruby worker.rb", "python3 worker.py", "php worker.php", "node worker.js"] {
-        found(worker.split(' ').next().unwrap(), "ruby python3 php-cli nodejs");
+        installed(worker.split(' ').next().unwrap(), "ruby python3 php-cli nodejs");
         let script = format!("{worker} 2>&1 | tee /dev/null");
         assert!(saves(app(), &script), "{worker}");
         assert!(!saves(tini(), &script), "control: {worker}");
@@ -83,15 +85,13 @@ fn a_script_that_passes_the_signal_on_to_node() {
 
 #[test]
 fn npm_and_npx() {
-    found("npm", "nodejs npm");
-    let dir = TempDir::new();
+    installed("npm", "nodejs npm");
     let package = r#"{"name":"x","version":"1.0.0","scripts":{"start":"node worker.js","exec":"exec node worker.js"}}"#;
-    fs::write(dir.path().join("package.json"), package).unwrap();
-    fs::copy(format!("{FILES}/worker.js"), dir.path().join("worker.js")).unwrap();
+    let dir = TempDir::with(&[("package.json", package), ("worker.js", include_str!("worker.js"))]);
     for command in
         ["npm start", "npm run exec", "npx -c 'node worker.js'", "sh -c 'npm start; true'"]
     {
-        let script = format!("cd {}; exec {command}", dir.path().display());
+        let script = format!("cd {}; exec {command}", dir.display());
         let init = |scene: Scene| scene.env("npm_config_update_notifier", "false");
         assert!(saves(init(app()), &script), "{command}");
         if command == "npm start" {
@@ -134,7 +134,7 @@ while True:
 
 #[test]
 fn a_proxy_beside_the_application() {
-    found("socat", "socat");
+    installed("socat", "socat");
     let port = free_port();
     let save = SAVES_THROUGH_PROXY.replace("PORT", &port.to_string());
     let script = format!(
@@ -146,12 +146,12 @@ fn a_proxy_beside_the_application() {
 
 #[test]
 fn cron_and_its_job() {
-    found("cron", "cron");
+    installed("cron", "cron");
     let job = |init: Scene| {
         let dir = TempDir::new();
-        let path = dir.path().display();
+        let path = dir.display();
         fs::write(
-            dir.path().join("job"),
+            dir.join("job"),
             format!("* * * * * root touch {path}/started; sleep 3; touch {path}/done\n"),
         )
         .unwrap();
@@ -160,10 +160,10 @@ fn cron_and_its_job() {
              mount --bind {path}/cron.d /etc/cron.d && mount -t tmpfs none /run && exec cron -f"
         );
         let mut run = init.sh(&mounts);
-        run.until("the job runs", |_| dir.path().join("started").exists());
+        run.until("the job runs", |_| dir.join("started").exists());
         run.signal(libc::SIGTERM);
         run.ends();
-        dir.path().join("done").exists()
+        dir.join("done").exists()
     };
     // Both in the same minute.
     let control = thread::spawn(move || job(tini()));
@@ -209,29 +209,29 @@ fn gunicorn(init: Scene) -> bool {
 
 #[test]
 fn gunicorn_reloads_and_stops() {
-    found("gunicorn", "gunicorn");
+    installed("gunicorn", "gunicorn");
     assert!(gunicorn(app()));
     assert!(!gunicorn(group()), "control: its workers take HUP for an end");
 }
 
 /// How many of the jobs, one in each queue, are done after the stop.
 fn celery(init: Scene, queues: &[&str], script: &str) -> usize {
-    let dir = TempDir::new();
-    let redis = Redis::start(dir.path());
-    fs::copy(format!("{FILES}/jobs.py"), dir.path().join("jobs.py")).unwrap();
+    let dir = TempDir::with(&[("jobs.py", include_str!("jobs.py"))]);
+    let _redis = Redis::at(&dir);
+    let broker = format!("redis+socket://{}/redis", dir.display());
     let worker = "celery -A jobs worker -c 2 --without-mingle --without-gossip";
     let script = script.replace("WORKER", worker);
     let mut run = init
-        .env("BROKER", &redis.url)
+        .env("BROKER", &broker)
         .env("C_FORCE_ROOT", "1")
-        .sh(&format!("cd {}; {script}", dir.path().display()));
+        .sh(&format!("cd {}; {script}", dir.display()));
     for queue in queues {
         let send = format!("import jobs; jobs.work.apply_async(('{queue}',), queue='{queue}')");
         let mut python = Command::new("/usr/bin/python3");
-        python.args(["-c", &send]).current_dir(dir.path()).env("BROKER", &redis.url);
+        python.args(["-c", &send]).current_dir(&*dir).env("BROKER", &broker);
         assert!(python.status().unwrap().success());
     }
-    let there = |what: &str, queue: &str| dir.path().join(format!("{what}.{queue}")).exists();
+    let there = |what: &str, queue: &str| dir.join(format!("{what}.{queue}")).exists();
     run.until("the jobs run", |_| queues.iter().all(|queue| there("started", queue)));
     let stopped = SystemTime::now();
     run.signal(libc::SIGTERM);
@@ -239,7 +239,7 @@ fn celery(init: Scene, queues: &[&str], script: &str) -> usize {
     let done = queues.iter().filter(|queue| there("done", queue));
     done.inspect(|queue| {
         // Not by the grace of the last call. (Celery 5.2 itself may hang after that.)
-        let written = fs::metadata(dir.path().join(format!("done.{queue}"))).unwrap().modified();
+        let written = fs::metadata(dir.join(format!("done.{queue}"))).unwrap().modified();
         let took = written.unwrap().duration_since(stopped).unwrap_or_default();
         assert!(took < Duration::from_secs(10), "{took:?}: {end:?}");
     })
@@ -248,7 +248,7 @@ fn celery(init: Scene, queues: &[&str], script: &str) -> usize {
 
 #[test]
 fn celery_in_its_shapes() {
-    found("celery", "celery");
+    installed("celery", "celery");
     let one = ["a"];
     assert_eq!(celery(app(), &one, "exec WORKER -Q a"), 1, "exec form");
     assert_eq!(celery(group(), &one, "exec WORKER -Q a"), 0, "control: its pool is told as well");
@@ -258,36 +258,6 @@ fn celery_in_its_shapes() {
         "WORKER --detach -Q a --pidfile=$PWD/pid --logfile=$PWD/log; exec tail -f /dev/null";
     assert_eq!(celery(app(), &one, detached), 1, "detached");
     assert_eq!(celery(tini(), &one, detached), 0, "control");
-}
-
-struct Redis {
-    server: Child,
-    url: String,
-}
-
-impl Redis {
-    fn start(folder: &Path) -> Redis {
-        let port = free_port();
-        let server = Command::new(found("redis-server", "redis-server"))
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-            .arg(folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "redis does not answer");
-            thread::sleep(Duration::from_millis(10));
-        }
-        Redis { server, url: format!("redis://127.0.0.1:{port}/0") }
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
 }
 
 fn free_port() -> u16 {

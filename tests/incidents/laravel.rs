@@ -46,7 +46,7 @@ fn tini_cuts_the_batches_and_leaves_their_locks() {
 /// releases the lock.
 #[test]
 fn a_batch_longer_than_the_grace_is_cut_at_the_last_call_and_its_lock_released() {
-    let (account, end) = stop(&[APP, &["--last-call", "5s"]].concat(), WORK, Work::Endless);
+    let (account, end) = stop(&[APP, &["--last-call", "5s"]].concat(), WORK, ENDLESS);
     assert_eq!(account, CUT_AND_RELEASED, "{end}");
     assert_eq!(end.code, 143, "{end}");
     let said = end.said_by_drainit();
@@ -55,7 +55,7 @@ fn a_batch_longer_than_the_grace_is_cut_at_the_last_call_and_its_lock_released()
 
 #[test]
 fn without_the_last_call_the_lock_of_a_long_batch_stays() {
-    let (account, end) = stop(&[DRAINIT, "--schedule", "TERM:app/5/KILL:all"], WORK, Work::Endless);
+    let (account, end) = stop(&[DRAINIT, "--schedule", "TERM:app/5/KILL:all"], WORK, ENDLESS);
     assert_eq!(account, CUT_AND_LOCKED, "{end}");
     assert!(end.said_by_drainit().contains("artisan batch"), "names who was killed: {end}");
 }
@@ -92,7 +92,7 @@ fn the_words_agree_with_the_batches() {
 #[test]
 fn a_grace_longer_than_the_stop_time_out_leaves_the_locks() {
     let endless = [DRAINIT, "--grace", "infinity", "--signal-to", "app"];
-    let (account, end) = stop(&endless, WORK, Work::Endless);
+    let (account, end) = stop(&endless, WORK, ENDLESS);
     assert_eq!(account, CUT_AND_LOCKED, "{end}");
     assert_eq!(end.code, 137, "{end}");
 }
@@ -121,7 +121,7 @@ pub fn stop(init: &[&str], command: &[&str], work: Work) -> (Account, End) {
         Path::new("/usr/share/php/Illuminate/autoload.php").exists(),
         "Laravel is missing here: apt-get install php-laravel-framework"
     );
-    let app = Scratch::with(&[
+    let app = TempDir::with(&[
         ("artisan", include_str!("laravel/artisan")),
         ("config/app.php", include_str!("laravel/config/app.php")),
         ("config/cache.php", include_str!("laravel/config/cache.php")),

@@ -31,7 +31,7 @@ fn matrix() {
         });
     }
     println!("\nSidekiq, the list again, but jobs that outlast Sidekiq's own time-out");
-    print_under_each_init(|init| sidekiq::stop(init, sidekiq::LIST, Work::Endless));
+    print_under_each_init(|init| sidekiq::stop(init, sidekiq::LIST, ENDLESS));
     for shape in laravel::SHAPES {
         println!("\nLaravel, {}", shape.join(" "));
         print_under_each_init(|init| laravel::stop(init, shape, A_WHILE));

@@ -3,9 +3,9 @@
 
 use crate::harness::*;
 
-fn job() -> Scratch {
+fn job() -> TempDir {
     installed("php", "php-cli");
-    Scratch::with(&[
+    TempDir::with(&[
         ("job.php", include_str!("restart/job.php")),
         ("supervisord.conf", include_str!("restart/supervisord.conf")),
     ])
@@ -37,13 +37,13 @@ fn drainit_runs_it_again_and_again_and_lets_the_run_in_hand_finish() {
     let init = [ALWAYS, ASK_NOBODY].concat();
     let mut container = Container::run(&dir, &init, &["php", "job.php", "gate"]);
     for _ in 1..RUNS {
-        gate.admit(1).have_left(Work::Seconds(0.1));
+        gate.admit(1).have_left(Some(0.1));
     }
     let in_hand = gate.admit(1);
     container.terminate();
     // Else the run might end first, and another one begin before the stop.
     container.says("TERM");
-    in_hand.have_left(Work::Seconds(0.1));
+    in_hand.have_left(Some(0.1));
     let end = container.end();
     assert_eq!(end.code, 0, "{end}");
     assert_eq!(end.transcript.matches("begun").count(), RUNS, "{end}");

@@ -5,9 +5,8 @@
 //! it does in life.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use crate::APP;
 use crate::harness::*;
@@ -85,7 +84,7 @@ fn quiet_first() {
 /// a Sidekiq that was asked at once from one that was asked at the last call: that
 /// one has no time left for it.
 fn drains(shape: &[&str], code: i32) {
-    for (work, expected) in [(A_WHILE, ALL_FINISHED), (Work::Endless, ALL_REQUEUED)] {
+    for (work, expected) in [(A_WHILE, ALL_FINISHED), (ENDLESS, ALL_REQUEUED)] {
         let (account, end) = stop(APP, shape, work);
         assert_eq!(account, expected, "{end}");
         assert_eq!(end.code, code, "{end}");
@@ -119,74 +118,41 @@ impl fmt::Display for Account {
 /// Runs Sidekiq as `command` below `init` and stops it with five jobs in flight.
 pub fn stop(init: &[&str], command: &[&str], work: Work) -> (Account, End) {
     installed("sidekiq", "ruby-sidekiq");
-    let dir = Scratch::with(&[
+    let dir = TempDir::with(&[
         ("work.rb", include_str!("sidekiq/work.rb")),
         ("entrypoint.sh", include_str!("sidekiq/entrypoint.sh")),
     ]);
-    let redis = Redis::at(&dir);
+    let _redis = Redis::at(&dir);
     let gate = Gate::at(&dir);
     let mut container = Container::run(&dir, init, command);
     let jobs = gate.admit(JOBS);
     container.terminate();
     jobs.have_left(work);
     let end = container.end();
-    (redis.account(), end)
+    (account(&dir), end)
 }
 
-struct Redis<'a> {
-    server: Child,
-    dir: &'a Path,
+fn ask(dir: &Path, query: &[&str]) -> Vec<String> {
+    let redis =
+        Command::new("redis-cli").args(["-s", "redis"]).args(query).current_dir(dir).output();
+    let redis = redis.unwrap();
+    assert!(redis.status.success(), "redis-cli {query:?}: {redis:?}");
+    let answer = String::from_utf8(redis.stdout).unwrap();
+    answer.lines().map(str::to_owned).collect()
 }
 
-impl<'a> Redis<'a> {
-    fn at(dir: &'a Path) -> Self {
-        installed("redis-server", "redis-server");
-        let mut server = Command::new("redis-server")
-            .args(["--port", "0", "--unixsocket", "redis", "--save", ""])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(server.stdout.take().unwrap()).lines();
-        let redis = Redis { server, dir };
-        assert!(
-            log.any(|line| line.unwrap().contains("ready to accept connections")),
-            "redis-server ends before it is ready"
-        );
-        redis
-    }
+/// Of the jobs in the Redis of `dir`.
+fn account(dir: &Path) -> Account {
+    let done = ask(dir, &["SMEMBERS", "finished"]);
+    let mut waiting = ask(dir, &["LRANGE", "queue:default", "0", "-1"]);
+    waiting.extend(ask(dir, &["ZRANGE", "retry", "0", "-1"]));
 
-    fn ask(&self, query: &[&str]) -> Vec<String> {
-        let redis = Command::new("redis-cli")
-            .args(["-s", "redis"])
-            .args(query)
-            .current_dir(self.dir)
-            .output()
-            .unwrap();
-        assert!(redis.status.success(), "redis-cli {query:?}: {redis:?}");
-        let answer = String::from_utf8(redis.stdout).unwrap();
-        answer.lines().map(str::to_owned).collect()
-    }
-
-    fn account(&self) -> Account {
-        let done = self.ask(&["SMEMBERS", "finished"]);
-        let mut waiting = self.ask(&["LRANGE", "queue:default", "0", "-1"]);
-        waiting.extend(self.ask(&["ZRANGE", "retry", "0", "-1"]));
-
-        let finished = |id: &usize| done.contains(&id.to_string());
-        let requeued = |id: &usize| {
-            let args = format!(r#""args":[{id}]"#);
-            !finished(id) && waiting.iter().any(|job| job.contains(&args))
-        };
-        let finished = (1..=JOBS).filter(finished).count();
-        let requeued = (1..=JOBS).filter(requeued).count();
-        Account { finished, requeued, lost: JOBS - finished - requeued }
-    }
-}
-
-impl Drop for Redis<'_> {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
+    let finished = |id: &usize| done.contains(&id.to_string());
+    let requeued = |id: &usize| {
+        let args = format!(r#""args":[{id}]"#);
+        !finished(id) && waiting.iter().any(|job| job.contains(&args))
+    };
+    let finished = (1..=JOBS).filter(finished).count();
+    let requeued = (1..=JOBS).filter(requeued).count();
+    Account { finished, requeued, lost: JOBS - finished - requeued }
 }

@@ -2,7 +2,7 @@
 //! real shells; the real programs are in `tests/field`.
 
 use crate::harness::{
-    DRAINIT, End, PRELUDE, Run, Scene, TempDir, children, drainit, rounds, status_field,
+    DRAINIT, End, PRELUDE, Run, Scene, TempDir, children, drainit, kill, rounds, status_field,
 };
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
@@ -111,9 +111,7 @@ fn a_daemon_is_told_once_the_application_is_gone_and_a_job_is_not() {
         run.hears("daemon done");
         // The job finishes by itself: the last thing that is waited for.
         run.until("only the job is left", |run| children(run.init()).len() == 1);
-        let job = run.main_child();
-        // SAFETY: a system call without memory.
-        unsafe { libc::kill(job.cast_signed(), libc::SIGUSR1) };
+        kill(run.main_child(), libc::SIGUSR1);
         let end = run.ends();
         assert_eq!(end.code, 3);
         assert!(end.has("job done") && !end.has("job TERM"), "{mode}: {end:?}");
@@ -158,7 +156,7 @@ fn under_another_inits_name_it_signals_whom_that_does_and_asks_the_rest() {
     for (name, group) in
         [("tini", false), ("docker-init", false), ("catatonit", false), ("dumb-init", true)]
     {
-        let init = dir.path().join(name);
+        let init = dir.join(name);
         symlink(DRAINIT, &init).unwrap();
         let worker = "child { ends 'worker', 'TERM', 0; hears 'worker', 'USR1'; line 'worker ready'; rest };";
         let main = "ends 'main', 'TERM', 3; hears 'main', 'USR1'; line 'main ready'; rest;";
@@ -225,8 +223,7 @@ fn a_stop_that_meets_a_zombie_main_child_cuts_no_job() {
         run.signal(libc::SIGTERM);
         run.signal(libc::SIGCONT);
         run.until("it is reaped", |run| !children(run.init()).contains(&main));
-        // SAFETY: a system call without memory.
-        unsafe { libc::kill(run.main_child().cast_signed(), libc::SIGUSR1) };
+        kill(run.main_child(), libc::SIGUSR1);
         let end = run.ends();
         assert!(end.code == 3 && end.has("job done") && !end.has("job TERM"), "{mode}: {end:?}");
     }

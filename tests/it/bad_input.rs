@@ -187,9 +187,9 @@ fn a_value_of_100_000_bytes_or_with_line_breaks_still_gets_one_line() {
 fn a_fork_that_fails_is_125_and_one_line() {
     // The limit does not hold for root; who it holds for has to reach a copy.
     let dir = TempDir::new();
-    let copy = dir.path().join("drainit");
+    let copy = dir.join("drainit");
     fs::copy(DRAINIT, &copy).expect("a copy");
-    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("open to all");
+    fs::set_permissions(&*dir, PermissionsExt::from_mode(0o755)).expect("open to all");
     let nobody = if is_root() { "setpriv --reuid=65534 --clear-groups" } else { "" };
     let limited = format!("exec {nobody} prlimit --nproc=0 {} echo started", copy.display());
     refused(&bare().sh(&limited).ends(), &["process"]);

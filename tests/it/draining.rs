@@ -6,7 +6,7 @@
 //! (s6-overlay#204).
 
 use crate::harness::{
-    DRAINIT, End, FENCE, Run, Scene, TempDir, bare, children, drainit, found, is_stopped,
+    DRAINIT, End, FENCE, Run, Scene, TempDir, bare, children, drainit, installed, is_stopped,
 };
 use std::fs;
 use std::time::{Duration, Instant};
@@ -475,11 +475,11 @@ fn it_drains_without_proc() {
 #[ignore = "needs busybox-static"]
 fn it_drains_in_an_empty_root() {
     // Nothing but drainit and a static child: no /proc, no /dev, no library.
-    let busybox = found("busybox", "busybox-static");
+    let busybox = installed("busybox", "busybox-static");
     let root = TempDir::new();
-    fs::copy(DRAINIT, root.path().join("drainit")).expect("a copy");
-    fs::copy(busybox, root.path().join("busybox")).expect("a copy");
-    let path = root.path().display();
+    fs::copy(DRAINIT, root.join("drainit")).expect("a copy");
+    fs::copy(busybox, root.join("busybox")).expect("a copy");
+    let path = root.display();
 
     let end = bare().sh(&format!("exec chroot {path} /drainit /busybox sh -c 'exit 42'")).ends();
     assert_eq!(end.code, 42, "{end:?}");

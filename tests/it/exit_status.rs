@@ -48,7 +48,7 @@ fn a_signal_that_does_not_end_the_main_child_is_not_its_status() {
 #[test]
 fn a_core_dump_is_no_part_of_the_status() {
     let dir = TempDir::new();
-    let script = format!("cd {}; ulimit -c unlimited; kill -QUIT $$", dir.path().display());
+    let script = format!("cd {}; ulimit -c unlimited; kill -QUIT $$", dir.display());
     assert_eq!(drainit(&[]).sh(&script).ends().code, 128 + libc::SIGQUIT);
 }
 
@@ -93,9 +93,8 @@ pub fn a_shell_without_dashes(init: Scene) -> End {
 
 #[test]
 fn a_command_that_cannot_be_run_is_127_or_126_and_one_line() {
-    let dir = TempDir::new();
-    let at = |name: &str| dir.path().join(name).display().to_string();
-    fs::write(at("plain"), "exit 0").expect("a file");
+    let dir = TempDir::with(&[("plain", "exit 0")]);
+    let at = |name: &str| dir.join(name).display().to_string();
     fs::create_dir(at("directory")).expect("a directory");
 
     for (command, code) in [
@@ -116,10 +115,10 @@ fn a_command_that_cannot_be_run_is_127_or_126_and_one_line() {
 #[test]
 fn a_command_is_searched_in_the_path_it_was_given() {
     let dir = TempDir::new();
-    let script = dir.path().join("only-here");
+    let script = dir.join("only-here");
     fs::write(&script, "#!/bin/sh\nexit 9\n").expect("a script");
     let search = || {
-        let path = dir.path().display();
+        let path = dir.display();
         bare().sh(&format!("PATH=/nowhere:{path} exec {DRAINIT} only-here")).ends().code
     };
 
@@ -205,7 +204,7 @@ fn a_write_of_drainits_own_that_fails_is_no_signal_to_the_main_child() {
     // A broken pipe answers with SIGPIPE, a file that may not grow with SIGXFSZ.
     // Both are blocked and wait beside the signals that are to be forwarded.
     let dir = TempDir::new();
-    let log = dir.path().join("log");
+    let log = dir.join("log");
     let limit = format!("ulimit -f 0; exec {DRAINIT} -vv sh -c 'exit 7' 2>{}", log.display());
     assert_eq!(bare().sh(&limit).ends().code, 7);
 

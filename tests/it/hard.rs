@@ -2,7 +2,7 @@
 //! what a main child or its orphans can do to an init.
 
 use crate::harness::{
-    DRAINIT, Run, Scene, TempDir, bare, children, drainit, found, is_root, status_field,
+    DRAINIT, Run, Scene, TempDir, bare, children, drainit, installed, is_root, status_field,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ fn saves(init: Scene) -> bool {
 #[test]
 fn what_the_main_child_closes_is_closed() {
     let dir = TempDir::new();
-    let fifo = dir.path().join("fifo");
+    let fifo = dir.join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
     let open =
         format!("open my $f, '+<', '{}'; POSIX::dup2(fileno $f, 7); $^F = 7;", fifo.display());
@@ -149,12 +149,12 @@ fn one_that_may_not_be_looked_at_hides_nobody_else() {
     if !is_root() {
         return assert!(!is_root(), "needs another user; run as root");
     }
-    found("setpriv", "util-linux");
+    installed("setpriv", "util-linux");
     let dir = TempDir::new();
-    let sleep = dir.path().join("suid-sleep");
+    let sleep = dir.join("suid-sleep");
     fs::copy("/bin/sleep", &sleep).unwrap();
     let chmod = Command::new("chmod").arg("4755").arg(&sleep).status().unwrap();
-    let path = Command::new("chmod").arg("755").arg(dir.path()).status().unwrap();
+    let path = Command::new("chmod").arg("755").arg(&*dir).status().unwrap();
     assert!(chmod.success() && path.success());
     // TERM that PID 1 forwards reaches it: another user's process with our real uid
     // may be signalled.

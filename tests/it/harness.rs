@@ -1,36 +1,35 @@
 //! How a test starts an init, hears the processes below it, and ends them all.
-//! Nothing in here knows what drainit should do: that is in the tests.
-//!
-//! Every init runs in a PID namespace of its own, so that the kernel ends what
-//! a test leaves behind, and so that an init that signals the wrong processes
-//! finds only the test's own.
+//! Nothing in here knows what drainit should do: that is in the tests; nor how a
+//! PID namespace is made, which other suites want, too: that is in `pid_1`.
 //!
 //! No test sleeps to wait. That a worker has started, or that a signal has
 //! arrived, is a line it writes. That a signal has *not* arrived is a fence: a
 //! later signal that has. That everything is dead is the end of a pipe that
 //! everything has inherited. `GUARD` is for what would hang.
 
+#[path = "../common/machine.rs"]
+mod machine;
+#[path = "../common/pid_1.rs"]
+mod pid_1;
+
+pub use machine::*;
+pub use pid_1::*;
+
 use nix::fcntl::OFlag;
 use nix::pty;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
-use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longer than any test needs; then the namespace is killed, and the test fails
 /// with its transcript.
 const GUARD: Duration = Duration::from_secs(10);
-
-pub const DRAINIT: &str = env!("CARGO_BIN_EXE_drainit");
 
 /// The last of the standard signals: whoever takes this one has taken, of all
 /// that were sent before it, every other one first.
@@ -59,24 +58,13 @@ pub fn drainit(options: &[&str]) -> Scene {
 
 /// Another init, for a control that has to fail.
 pub fn peer(init: &[&str]) -> Scene {
-    found(init[0], init[0]);
+    installed(init[0], init[0]);
     Scene::of(init)
 }
 
 /// No init at all: the command is PID 1 itself.
 pub fn bare() -> Scene {
     Scene::of(&[])
-}
-
-/// Nothing is skipped in silence: what is missing is named, and the test fails.
-pub fn found(program: &str, package: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).map(|dir| dir.join(program));
-    places.find(|place| place.exists()).unwrap_or_else(|| panic!("install {package}"))
-}
-
-pub fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 /// What is going to be started, and in which state.
@@ -162,14 +150,7 @@ impl Scene {
         I: IntoIterator,
         I::Item: AsRef<OsStr>,
     {
-        let mut unshare = Command::new("unshare");
-        if !is_root() {
-            unshare.args(["--user", "--map-root-user"]);
-        }
-        unshare.args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"]);
-        // PID 1 leads a session and a group of its own, as with Docker; else
-        // both are outside, and `kill(0)` would reach the tests themselves.
-        unshare.args(if self.tty { &["setsid", "--ctty"][..] } else { &["setsid"] });
+        let mut unshare = unshare(if self.tty { &["--ctty"] } else { &[] });
         match (self.below_pause, self.bystander) {
             (false, _) => &mut unshare,
             (true, None) => unshare.args(["sh", "-c", PAUSE, "pause"]),
@@ -181,8 +162,6 @@ impl Scene {
         }
         unshare.args(&self.init).args(command);
         unshare.env_clear().envs(self.env);
-        // SAFETY: system calls and nothing else.
-        unsafe { unshare.pre_exec(begin_cleanly) };
         Run::start(unshare, self.tty, self.below_pause, Instant::now() + self.guard * patience())
     }
 }
@@ -204,28 +183,12 @@ const PAUSE_BESIDE: &str = r#"
     exit $status
 "#;
 
-fn begin_cleanly() -> io::Result<()> {
-    // SAFETY: four words of zero are the kernel's sigaction for SIG_DFL.
-    unsafe {
-        // The namespace must not outlive a test run that is killed.
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        // Not what the tests were started with: nohup ignores HUP, a script's
-        // background INT and QUIT, and glibc's posix_spawn, by which cargo starts
-        // us, 32; glibc's own sigaction refuses to mend that.
-        let default = [0_u64; 4];
-        for signal in 1..=64 {
-            libc::syscall(libc::SYS_rt_sigaction, signal, &default, ptr::null_mut::<u64>(), 8);
-        }
-    }
-    Ok(())
-}
-
 /// An init that is running, and all below it. Dropped, it is killed.
 pub struct Run {
-    unshare: Child,
+    namespace: Namespace,
     keys: Option<File>,
-    out: Stream,
-    err: Stream,
+    out: Lines,
+    err: Lines,
     below_pause: bool,
     guard: Instant,
 }
@@ -261,10 +224,10 @@ impl Run {
         let (err, stderr) = io::pipe().expect("a pipe");
         unshare.stdout(stdout).stderr(stderr);
         Run {
-            unshare: unshare.spawn().expect("unshare and setsid: install util-linux"),
+            namespace: Namespace::start(unshare),
             keys: Some(keys.into()),
-            out: Stream::of(out),
-            err: Stream::of(err),
+            out: Lines::of(out),
+            err: Lines::of(err),
             below_pause,
             guard,
         }
@@ -354,19 +317,17 @@ impl Run {
         nsenter.stdout(stdout.expect("the init's stdout")).spawn().expect("install util-linux")
     }
 
-    /// A signal to the init, from outside, as an engine sends it.
+    /// A signal to the init.
     pub fn signal(&self, signal: i32) {
-        let init = self.init();
-        // SAFETY: a system call without memory; a pid is neither 0 nor negative.
-        let sent = unsafe { libc::kill(init.cast_signed(), signal) };
-        assert_eq!(sent, 0, "signal {signal} to {init}: {}", io::Error::last_os_error());
+        kill(self.init(), signal);
     }
 
     /// The init, as a pid of the tests' own namespace.
     pub fn init(&self) -> u32 {
-        let pid_1 = children(self.unshare.id());
-        let pids = if self.below_pause { children(pid_1[0]) } else { pid_1 };
-        *pids.last().unwrap_or_else(|| self.fail("the init is gone"))
+        let pid_1 = self.namespace.pid_1();
+        let youngest = |pause| children(pause).last().copied();
+        let init = if self.below_pause { pid_1.and_then(youngest) } else { pid_1 };
+        init.unwrap_or_else(|| self.fail("the init is gone"))
     }
 
     /// The main child, likewise.
@@ -391,7 +352,7 @@ impl Run {
     fn end(&mut self) -> Option<End> {
         let out = self.out.rest(self.guard)?.to_vec();
         let said = self.err.rest(self.guard)?.to_vec();
-        let status = self.unshare.wait().expect("unshare is our child");
+        let status = self.namespace.wait();
         let code = status.code().or(status.signal().map(|signal| -signal));
         Some(End { code: code.expect("an exit or a signal"), out, said })
     }
@@ -401,62 +362,7 @@ impl Run {
     }
 
     fn transcript(&self) -> String {
-        let all = |stream: &Stream| -> Vec<String> {
-            stream.heard.iter().cloned().chain(stream.lines.try_iter()).collect()
-        };
-        format!("stdout: {:#?}\nstderr: {:#?}", all(&self.out), all(&self.err))
-    }
-}
-
-impl Drop for Run {
-    /// `--kill-child` takes PID 1 along, and the kernel the namespace.
-    fn drop(&mut self) {
-        let _ = self.unshare.kill();
-        let _ = self.unshare.wait();
-    }
-}
-
-/// One of the two streams, line by line.
-struct Stream {
-    lines: Receiver<String>,
-    heard: Vec<String>,
-    unread: Vec<String>,
-}
-
-impl Stream {
-    fn of(source: impl Read + Send + 'static) -> Stream {
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
-                // Nobody listens any more when the test has what it wanted.
-                let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
-            }
-        });
-        Stream { lines, heard: Vec::new(), unread: Vec::new() }
-    }
-
-    /// The next line that is like this, whatever came in between: the order of
-    /// lines from different processes is nobody's promise.
-    fn take(&mut self, until: Instant, like: impl Fn(&str) -> bool) -> Option<String> {
-        loop {
-            if let Some(at) = self.unread.iter().position(|line| like(line)) {
-                return Some(self.unread.remove(at));
-            }
-            let line = self.lines.recv_timeout(until - Instant::now()).ok()?;
-            self.heard.push(line.clone());
-            self.unread.push(line);
-        }
-    }
-
-    /// All of it, up to its end.
-    fn rest(&mut self, until: Instant) -> Option<&[String]> {
-        loop {
-            match self.lines.recv_timeout(until - Instant::now()) {
-                Ok(line) => self.heard.push(line),
-                Err(RecvTimeoutError::Disconnected) => return Some(&self.heard),
-                Err(RecvTimeoutError::Timeout) => return None,
-            }
-        }
+        format!("stdout: {:#?}\nstderr: {:#?}", self.out.transcript(), self.err.transcript())
     }
 }
 
@@ -471,12 +377,6 @@ fn terminal() -> (OwnedFd, File) {
     let path = pty::ptsname_r(&keys).expect("a name");
     let terminal = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(path);
     (keys.into(), terminal.expect("the terminal opens"))
-}
-
-/// The children of a process, oldest first.
-pub fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect()
 }
 
 /// Everything below a process.
@@ -494,28 +394,4 @@ pub fn status_field(pid: u32, field: &str) -> String {
 
 pub fn is_stopped(pid: u32) -> bool {
     status_field(pid, "State").starts_with('T')
-}
-
-/// A directory of the test's own, gone with it.
-pub struct TempDir(PathBuf);
-
-impl TempDir {
-    pub fn new() -> TempDir {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let count = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("drainit-test-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).expect("a temporary directory");
-        TempDir(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Says which run it is and does as `then` says.
 fn counted(dir: &TempDir, options: &[&str], then: &str) -> Run {
-    let file = dir.path().join("runs");
+    let file = dir.join("runs");
     fs::write(&file, "").unwrap();
     let file = file.display();
     drainit(options).sh(&format!("echo >>{file}; run=$(wc -l <{file}); echo run $run; {then}"))
@@ -101,7 +101,7 @@ fn a_stop_ends_a_pause_at_once_with_the_last_status() {
 #[test]
 fn what_a_run_leaves_behind_ends_before_the_next_begins() {
     let dir = TempDir::new();
-    let ready = dir.path().join("ready");
+    let ready = dir.join("ready");
     let ready = ready.display();
     let straggler = format!(
         "setsid sh -c 'trap \"echo gone $run; exit\" TERM; echo >{ready}; while :; do sleep 0.02; done' &
@@ -124,11 +124,9 @@ fn no_repetition_mends_a_command_that_is_none() {
 
 #[test]
 fn a_start_that_fails_has_nothing_of_the_run_before_it() {
-    let dir = TempDir::new();
-    let job = dir.path().join("job");
     let text = "#!/bin/sh\nrm \"$0\"; trap '' TERM; setsid sleep 100 & exit 0\n";
-    fs::write(&job, text).unwrap();
-    fs::set_permissions(&job, fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = TempDir::with(&[("job", text)]);
+    let job = dir.join("job");
     let options =
         ["-w", "-t100ms", "--killed-exit-code=99", "--restart=always", "--restart-limit=1"];
     let end = drainit(&options).command([job.to_str().unwrap()]).ends();
@@ -141,7 +139,7 @@ fn a_start_that_fails_has_nothing_of_the_run_before_it() {
 #[test]
 fn a_file_that_is_replaced_while_it_runs_is_tried_again() {
     let dir = TempDir::new();
-    let job = dir.path().join("job");
+    let job = dir.join("job");
     let path = job.display();
     let write = |text: &str| {
         fs::write(&job, text).unwrap();
@@ -161,7 +159,7 @@ fn a_file_that_is_replaced_while_it_runs_is_tried_again() {
 #[test]
 fn memory_does_not_grow_from_run_to_run() {
     let dir = TempDir::new();
-    let script = dir.path().join("script");
+    let script = dir.join("script");
     // Without `#!`: /bin/sh and its arguments are put together in our memory.
     fs::write(&script, "echo run\n").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();

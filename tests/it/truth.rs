@@ -120,7 +120,7 @@ fn whom_its_own_parent_reaped_is_gone_and_nobody_says_how() {
 #[test]
 fn counts_are_exact_where_only_some_are_named() {
     let dir = TempDir::new();
-    let log = dir.path().join("log");
+    let log = dir.join("log");
     let many = "
         for (1..300) { orphan { setpgrp; $SIG{TERM} = sub { POSIX::_exit(0) }; rest } }
         ends 'main', 'TERM', 3; line 'main ready'; rest;
@@ -202,7 +202,7 @@ fn a_failed_run_is_said_by_default_and_a_good_one_is_not() {
 /// What the termination log holds after this life.
 fn logged(options: &[&str], command: &[&str], signal: Option<i32>) -> String {
     let dir = TempDir::new();
-    let log = dir.path().join("log");
+    let log = dir.join("log");
     let run = drainit(&["--termination-log", log.to_str().unwrap()]).options(options);
     let mut run = run.command(command);
     if let Some(signal) = signal {
