@@ -20,9 +20,18 @@ use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use chance::{Chance, seed};
+use drainit::cli::OPTIONS;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+}
+
+fn seeds(name: &str) -> Vec<Vec<u8>> {
+    let folder = format!("{}/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+    let files = fs::read_dir(folder).unwrap();
+    let seeds: Vec<_> = files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
+    assert!(!seeds.is_empty(), "{name}");
+    seeds
 }
 
 #[test]
@@ -30,12 +39,7 @@ fn every_target_over_its_corpus_and_chance() {
     let mut chance = Chance(seed());
     let each = Duration::from_millis(1000 * number("DRAINIT_FUZZ_SECONDS").unwrap_or(5) / 5);
     for (name, body) in bodies::BODIES {
-        let folder = format!("{}/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
-        let seeds: Vec<Vec<u8>> = fs::read_dir(folder)
-            .unwrap()
-            .map(|file| fs::read(file.unwrap().path()).unwrap())
-            .collect();
-        assert!(!seeds.is_empty(), "{name}");
+        let seeds = seeds(name);
         let (begun, mut count) = (Instant::now(), 0_u64);
         let mut run = |input: &[u8]| {
             count += 1;
@@ -69,6 +73,22 @@ fn change(input: &mut Vec<u8>, chance: &mut Chance, seeds: &[Vec<u8>]) {
         }
     }
     input.truncate(4096);
+}
+
+/// Neither chance nor libFuzzer hits on a whole name.
+#[test]
+fn every_option_is_in_a_seed() {
+    let seeds = seeds("arguments").join(&b'\n');
+    let names: Vec<_> = seeds
+        .split(|&byte| byte == b'\n')
+        .map(|word| word.split(|&byte| byte == b'=').next().unwrap())
+        .collect();
+    for option in &OPTIONS {
+        let long = format!("--{}", option.long);
+        assert!(option.long.is_empty() || names.contains(&long.as_bytes()), "{long}");
+        let variable = option.variable;
+        assert!(variable.is_empty() || names.contains(&variable.as_bytes()), "{variable}");
+    }
 }
 
 /// The run sees a body that panics.
