@@ -48,7 +48,8 @@ impl Probe {
         let mut pipe = [0; 2];
         let null = File::options().read(true).write(true).open("/dev/null").unwrap();
         // SAFETY: fork, and in the child nothing but system calls on memory
-        // that was made before it. CLONE_NEWPID makes the child PID 1.
+        // that was made before it. CLONE_NEWPID makes the child PID 1, which has a
+        // /proc of its own, as in a container.
         unsafe {
             assert_eq!(libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC), 0);
             let stamp: *mut u64 = libc::mmap(
@@ -60,11 +61,22 @@ impl Probe {
                 0,
             )
             .cast();
-            let flags = libc::SIGCHLD | if pid1 { libc::CLONE_NEWPID } else { 0 };
+            let contained = if pid1 { libc::CLONE_NEWPID | libc::CLONE_NEWNS } else { 0 };
+            let flags = libc::SIGCHLD | contained;
             let pid = libc::syscall(libc::SYS_clone, flags as libc::c_long, 0, 0, 0, 0) as i32;
             assert!(pid >= 0, "clone: {} (root is needed)", std::io::Error::last_os_error());
             if pid == 0 {
+                if pid1 {
+                    let private = libc::MS_REC | libc::MS_PRIVATE;
+                    let nothing = std::ptr::null();
+                    libc::mount(nothing, c"/".as_ptr(), nothing, private, nothing.cast());
+                    let proc = c"proc".as_ptr();
+                    libc::mount(proc, c"/proc".as_ptr(), proc, 0, nothing.cast());
+                }
                 libc::setsid();
+                while stamp.read_volatile() == 0 {
+                    libc::sched_yield();
+                }
                 libc::dup2(null.as_raw_fd(), 0);
                 libc::dup2(null.as_raw_fd(), 2);
                 libc::dup2(pipe[1], 3);
@@ -73,8 +85,11 @@ impl Probe {
                 libc::_exit(127);
             }
             libc::close(pipe[1]);
+            let mounts = File::open(format!("/proc/{pid}/ns/mnt")).unwrap();
+            stamp.write_volatile(1);
             let mut running = Running {
                 pid,
+                _mounts: mounts,
                 stamps: File::from(OwnedFd::from_raw_fd(pipe[0])),
                 exec: 0,
                 first: 0,
@@ -90,6 +105,8 @@ impl Probe {
 /// An init with the probe below it. Ended when it goes out of scope.
 pub struct Running {
     pub pid: i32,
+    /// Held, so that unmounting is not counted as a part of the end.
+    _mounts: File,
     stamps: File,
     /// When the init was `exec`ed.
     pub exec: u64,
