@@ -17,11 +17,12 @@ pub enum Relay {
     Mksh,
     /// Told, and all that it runs.
     Wrapper,
-    /// Not told: it would kill what it runs (su after 2 s). It ends after that.
+    /// Not told: it would kill what it runs (su after 2 s), or end before that, and
+    /// with it the exit code. It ends after what it runs.
     Guard,
 }
 
-const RELAYS: [(&[u8], Relay); 19] = [
+const RELAYS: [(&[u8], Relay); 21] = [
     (b"sh", Relay::Shell),
     (b"dash", Relay::Shell),
     (b"bash", Relay::Shell),
@@ -43,6 +44,8 @@ const RELAYS: [(&[u8], Relay); 19] = [
     (b"pnpm", Relay::Guard),
     (b"su", Relay::Guard),
     (b"runuser", Relay::Guard),
+    (b"flock", Relay::Guard),
+    (b"time", Relay::Guard),
 ];
 
 /// What runs a script whose name then says what it is.

@@ -2,7 +2,7 @@
 //! it; each with the init that loses the work there, as a control.
 //!
 //! Needs root and, from Debian 12: ruby, php-cli, python3, nodejs with npm, celery,
-//! python3-redis, redis-server, gunicorn, socat, cron.
+//! python3-redis, redis-server, gunicorn, socat, cron, time.
 
 // A test that cannot go on panics.
 #![allow(
@@ -101,9 +101,15 @@ fn npm_and_npx() {
 }
 
 #[test]
-fn su_and_runuser_and_setsid() {
-    for command in ["su -s /bin/sh nobody -c", "runuser -u nobody -- sh -c", "setsid --wait sh -c"]
-    {
+fn su_and_runuser_and_setsid_and_flock_and_time() {
+    installed("time", "time");
+    for command in [
+        "su -s /bin/sh nobody -c",
+        "runuser -u nobody -- sh -c",
+        "setsid --wait sh -c",
+        "flock . sh -c",
+        "time sh -c",
+    ] {
         assert!(saves(app(), &format!("exec {command} 'exec python3 worker.py'")), "{command}");
     }
     // su kills after 2 s what it was told to end; the worker needs 1: tini lets it.
