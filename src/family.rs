@@ -34,7 +34,7 @@ pub struct Family<'a> {
     pub complete: bool,
     /// The deadline: nobody is looked at or told any more.
     until: Time,
-    /// Whoever is left ends with us, and was not looked at.
+    /// They were killed and not looked at before.
     pub uncounted: bool,
     /// The look with which the drain began, for the asking that follows at once.
     fresh: Option<Tree>,
@@ -216,18 +216,18 @@ impl<'a> Family<'a> {
     /// is told, who is there and what each is to the stop.
     pub fn drain_begins(&mut self, began: Time) {
         let policy = &self.config.policy;
-        self.until = policy.schedule.grace().map_or(Time::NEVER, |grace| began + grace);
+        let grace = policy.schedule.grace().filter(|grace| *grace > Time::ZERO);
+        self.until = grace.map_or(Time::NEVER, |grace| began + grace);
         let by_role = policy.leftovers == Leftovers::Wait && !policy.schedule.by_hand;
         // Only for who asked for it, or needs it: it costs a walk over /proc.
         if by_role || self.report.hears(event::REPORT) || self.config.termination_log.is_some() {
             let Some(tree) = self.look() else { return };
             self.complete = true;
             if by_role {
-                let _ = self.assign(&tree, policy.signal_to);
+                self.assign(&tree);
             }
-            for row in self.ledger.rows_mut() {
-                row.alone = row.process.parent == getpid();
-            }
+            let us = getpid();
+            self.ledger.rows_mut().for_each(|row| row.alone = row.process.parent == us);
             self.fresh = Some(tree);
             return;
         }
@@ -240,13 +240,13 @@ impl<'a> Family<'a> {
     }
 
     /// The roles of a look, entered into the ledger.
-    fn assign(&mut self, tree: &Tree, whom: Target) -> Option<Vec<(Process, Role)>> {
-        let roles = application::roles(tree, self.main_in(tree), whom, &self.eyes())?;
-        for (process, role) in &roles {
+    fn assign(&mut self, tree: &Tree) {
+        let whom = self.config.policy.signal_to;
+        let roles = application::roles(tree, self.main_in(tree), whom, &self.eyes());
+        for (process, role) in &roles.unwrap_or_default() {
             let row = self.ledger.row(process);
             row.into_iter().for_each(|row| _ = row.role.get_or_insert(*role));
         }
-        Some(roles)
     }
 
     /// The main child, unless it has ended: the stop may be dequeued before the news
@@ -260,19 +260,22 @@ impl<'a> Family<'a> {
     /// who is left of it is our own, or below one of it that is: its end wakes us.
     pub fn application_is_gone(&mut self) -> bool {
         let of_it = |role| matches!(role, Some(Role::Application | Role::Guard));
-        let mut gone = true;
         for row in self.ledger.rows_mut().filter(|row| of_it(row.role) && row.is_alive()) {
             match proc::again(&row.process) {
-                None => row.gone(),
-                Some(now) => gone &= now.zombie,
+                Ok(None) => row.gone(),
+                Ok(Some(now)) if now.zombie => {}
+                Ok(Some(_)) | Err(_) => return false,
             }
         }
-        gone
+        true
     }
 
     // What is sent.
 
     pub fn send(&mut self, signal: Signal, target: Target, purpose: Purpose) {
+        if is_past(self.until) {
+            return;
+        }
         let hears = matches!(target, Target::Main | Target::App | Target::Group);
         if self.heard == Some(signal) && hears {
             self.main.asked |= purpose == Purpose::Stop;
@@ -310,15 +313,7 @@ impl<'a> Family<'a> {
     }
 
     fn tell_group(&mut self, signal: Signal, purpose: Purpose) {
-        // Read before: who started before this has it for certain.
-        let asked_at = (purpose != Purpose::Forward).then(clock::boot_ticks);
-        let result = kill::to_group(self.main.pid, signal);
-        if self.main.stopped && continues(signal) {
-            let _ = kill::to_group(self.main.pid, Signal::CONT);
-        }
-        if let Some(at) = asked_at.filter(|_| result.is_ok()) {
-            self.ledger.sent_to_group(self.main.pid, signal, at);
-        }
+        let result = self.signal_group(signal, purpose);
         // It may have left the group that it was started in, and nobody or somebody
         // else may be there.
         if getpgid(Some(self.main.pid)) != Ok(self.main.pid) {
@@ -328,6 +323,20 @@ impl<'a> Family<'a> {
             self.main.sent(signal, purpose);
         }
         self.say_error(signal, self.main.pid, purpose, result);
+    }
+
+    fn signal_group(&mut self, signal: Signal, purpose: Purpose) -> Result<(), Errno> {
+        let is_own = purpose != Purpose::Forward || signal == Signal::KILL;
+        // Read before: who started before this has it for certain.
+        let at = is_own.then(clock::boot_ticks);
+        let result = kill::to_group(self.main.pid, signal);
+        if self.main.stopped && continues(signal) {
+            let _ = kill::to_group(self.main.pid, Signal::CONT);
+        }
+        if let Some(at) = at.filter(|_| result.is_ok()) {
+            self.ledger.sent_to_group(self.main.pid, signal, at);
+        }
+        result
     }
 
     fn tell_application(&mut self, signal: Signal, purpose: Purpose) {
@@ -359,7 +368,7 @@ impl<'a> Family<'a> {
 
     fn tell_each(&mut self, signal: Signal, purpose: Purpose, meant: impl Fn(&Process) -> bool) {
         let Some(tree) = self.look() else {
-            return self.tell_group_blindly(signal, purpose);
+            return self.tell_without_proc(signal, purpose);
         };
         for process in tree.living().filter(|process| meant(process)) {
             self.tell_one(signal, purpose, process);
@@ -368,7 +377,7 @@ impl<'a> Family<'a> {
 
     fn tell_tops(&mut self, signal: Signal, purpose: Purpose) {
         let Some(tree) = self.look() else {
-            return self.tell_group_blindly(signal, purpose);
+            return self.tell_without_proc(signal, purpose);
         };
         let tops =
             application::tops(&tree, |process| self.asked(process) == Asked::Yes, &self.eyes());
@@ -379,7 +388,7 @@ impl<'a> Family<'a> {
 
     fn tell_leaves(&mut self, signal: Signal, purpose: Purpose) {
         let Some(tree) = self.look() else {
-            return self.tell_group_blindly(signal, purpose);
+            return self.tell_without_proc(signal, purpose);
         };
         let mut leaves = Vec::new();
         for process in tree.living() {
@@ -397,7 +406,7 @@ impl<'a> Family<'a> {
     /// SIGTERM to every straggler that has not been asked.
     pub fn ask(&mut self) {
         let Some(tree) = self.look() else {
-            return self.tell_group_blindly(Signal::TERM, Purpose::Stop);
+            return self.tell_without_proc(Signal::TERM, Purpose::Stop);
         };
         for process in tree.living() {
             // Not to ask twice, who was perhaps asked counts as asked while there is
@@ -417,7 +426,8 @@ impl<'a> Family<'a> {
         let Some(tree) = self.look() else { return };
         let mut told = Vec::new();
         for helper in self.ledger.rows().filter(|row| row.role == Some(Role::Helper)) {
-            let top = tree.get(helper.process.pid).filter(|top| top.is(&helper.process));
+            let top =
+                tree.get(helper.process.pid).filter(|top| !top.zombie && top.is(&helper.process));
             let roles = top.and_then(|top| application::helper(&tree, top, &self.eyes()));
             for (process, role) in &roles.unwrap_or_default() {
                 if *role == Role::Application && self.ledger.asked(process) == Asked::No {
@@ -454,20 +464,25 @@ impl<'a> Family<'a> {
         self.say_error(signal, process.pid, purpose, result);
     }
 
-    /// Without /proc nobody can be named but the main child and its group, and
-    /// that only while a child of ours is in it: else its number may be anybody's.
-    fn tell_group_blindly(&mut self, signal: Signal, purpose: Purpose) {
-        if is_past(self.until) {
-            return;
+    fn tell_without_proc(&mut self, signal: Signal, purpose: Purpose) {
+        if !is_past(self.until) {
+            self.say_no_proc();
+            self.tell_group_blindly(signal, purpose);
         }
-        self.say_no_proc();
-        if self.main.shares_our_group() {
-            if self.main.lives() {
-                self.tell_main(signal, purpose);
+    }
+
+    /// Without /proc nobody can be named but the main child and its group, and that, once
+    /// it is gone, only while a child of ours is in it: else its number may be anybody's.
+    fn tell_group_blindly(&mut self, signal: Signal, purpose: Purpose) {
+        match (self.main.lives(), self.main.shares_our_group()) {
+            (true, true) => self.tell_main(signal, purpose),
+            (true, false) => self.tell_group(signal, purpose),
+            (false, true) => {}
+            (false, false) if wait::has_child_in(self.main.pid) => {
+                let result = self.signal_group(signal, purpose);
+                self.say_error(signal, self.main.pid, purpose, result);
             }
-        } else if wait::has_child_in(self.main.pid) {
-            let result = kill::to_group(self.main.pid, signal);
-            self.say_error(signal, self.main.pid, purpose, result);
+            (false, false) => {}
         }
     }
 
@@ -476,10 +491,11 @@ impl<'a> Family<'a> {
     /// PID 1 that leaves, that is left to the end of the namespace.
     pub fn kill(&mut self) {
         let began = clock::now();
-        let leaves = getpid().as_raw() == 1 && self.config.restart.when == When::No;
-        self.until = if leaves { began + LATE } else { Time::NEVER };
-        loop {
-            let Some(tree) = self.look() else { return self.kill_blindly() };
+        let is_the_end = getpid().as_raw() == 1 && self.config.restart.when == When::No;
+        self.until = if is_the_end { began + KILLING } else { Time::NEVER };
+        let mut looked = false;
+        while let Some(tree) = self.look() {
+            looked = true;
             let mut found = false;
             for process in tree.living() {
                 found |= self.kill_one(process);
@@ -487,6 +503,9 @@ impl<'a> Family<'a> {
             if !found || clock::now() - began > KILLING {
                 return;
             }
+        }
+        if !looked && !self.main.sent.holds(Signal::KILL) {
+            self.kill_blindly();
         }
     }
 
@@ -519,17 +538,15 @@ impl<'a> Family<'a> {
     }
 
     fn kill_blindly(&mut self) {
-        if !self.main.sent.holds(Signal::KILL) {
-            self.main.sent = self.main.sent.and(Signal::KILL);
-            self.report.say(event::NOT_KILLED, |line| {
-                line.put("killing the process group of main child ").put(self.main.pid);
-                line.put("; nobody else can be named, without /proc or in time");
-            });
-            self.uncounted = is_past(self.until);
-            self.until = Time::NEVER;
-            self.tell_group_blindly(Signal::KILL, Purpose::Forward);
-            self.ledger.sent_to_group(self.main.pid, Signal::KILL, clock::boot_ticks());
-        }
+        let pid = self.main.pid;
+        let is_anybody_told = self.main.lives() || wait::has_child_in(pid);
+        self.uncounted = is_anybody_told || getpid().as_raw() == 1;
+        self.report.say(event::NOT_KILLED, |line| {
+            line.put("killing the process group of main child ").put(pid);
+            line.put("; nobody else can be named, without /proc or in time");
+        });
+        self.tell_group_blindly(Signal::KILL, Purpose::Forward);
+        self.main.sent = self.main.sent.and(Signal::KILL);
     }
 
     /// Whether SIGKILL was sent to anybody but who had ended before.
@@ -623,7 +640,9 @@ impl<'a> Family<'a> {
     }
 
     fn say_no_proc(&self) {
-        self.report.say(event::NO_PROC, |line| _ = line.put("cannot name anybody in /proc"));
+        if !is_past(self.until) {
+            self.report.say(event::NO_PROC, |line| _ = line.put("cannot name anybody in /proc"));
+        }
     }
 
     /// ESRCH is no error: it was quicker. EPERM is a process that changed its
@@ -699,9 +718,8 @@ pub fn say_orphan(report: &Reporter, pid: Pid, status: WaitStatus) {
 const NAMED: usize = 5;
 /// How often everybody is looked at anew.
 const LOOKS: usize = 8;
-/// How late a look at whom we kill may be, beside what it takes for each.
-const LATE: Time = Time::millis(100);
-/// How long killing may go on beyond one look.
+/// How long killing may go on beyond one look, which itself may be so late beside what
+/// it takes for each.
 const KILLING: Time = Time::millis(100);
 
 /// A stopped process acts on what asks it to end only once it is continued.
@@ -719,18 +737,12 @@ pub struct Eyes {
     pub until: Time,
 }
 
-impl Eyes {
-    pub fn of(&self, process: &Process) -> Option<Relay> {
-        self.relay(process)
-    }
-}
-
 impl Sight for Eyes {
     fn relay(&self, process: &Process) -> Option<Relay> {
         if is_past(self.until) {
             return None;
         }
-        Relay::of(process.name(), proc::command_line(process.pid, &mut [0; 256]))
+        Relay::of(process.name(), proc::command_line(process.pid, &mut [0; proc::COMMAND_LINE]))
     }
 
     fn status(&self, process: &Process) -> Option<Status> {

@@ -1,6 +1,8 @@
 //! One row a process that was seen below us during a drain, the main child only if
 //! we kill it: who it is, what it is to the stop, what it was sent, what became of it. Pure.
 
+use std::cmp::Ordering;
+
 use nix::unistd::Pid;
 
 use crate::kernel::memory;
@@ -24,9 +26,23 @@ pub struct Ledger {
 #[derive(Clone, Copy)]
 struct ToGroup {
     group: Pid,
-    /// In clock ticks since boot, read before the first signal.
-    at: u64,
     signals: Signals,
+    /// The last of them, and the last SIGTERM (0 if there was none), in clock ticks since
+    /// boot, read before.
+    last: u64,
+    last_term: u64,
+}
+
+impl ToGroup {
+    /// Whether this process was in the group at a time.
+    fn was_in_it(&self, process: &Process, at: u64) -> Asked {
+        match process.start.cmp(&at) {
+            _ if process.group != self.group => Asked::No,
+            Ordering::Less => Asked::Yes,
+            Ordering::Equal => Asked::Perhaps,
+            Ordering::Greater => Asked::No,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -240,38 +256,30 @@ impl Ledger {
         Some(row)
     }
 
-    /// The main child's group was sent a stop signal. `at` was read before: who
-    /// started before that has it for certain.
+    /// The main child's group was sent a stop signal, or SIGKILL. `at` was read before:
+    /// who started before that has it for certain.
     pub fn sent_to_group(&mut self, group: Pid, signal: Signal, at: u64) {
-        let known = self.group.get_or_insert(ToGroup { group, at, signals: Signals::NONE });
-        known.signals = known.signals.and(signal);
-    }
-
-    /// What its group had when it was in it.
-    fn with_group(&self, process: &Process) -> (Asked, Signals) {
-        match self.group {
-            Some(to) if process.group == to.group && process.start < to.at => {
-                (Asked::Yes, to.signals)
-            }
-            Some(to) if process.group == to.group && process.start == to.at => {
-                (Asked::Perhaps, to.signals)
-            }
-            Some(_) | None => (Asked::No, Signals::NONE),
+        let never = ToGroup { group, signals: Signals::NONE, last: at, last_term: 0 };
+        let to = self.group.get_or_insert(never);
+        to.signals = to.signals.and(signal);
+        to.last = at;
+        if signal == Signal::TERM {
+            to.last_term = at;
         }
     }
 
     pub fn asked(&self, process: &Process) -> Asked {
-        match self.get(process) {
-            Some(row) if row.asked => Asked::Yes,
-            Some(_) | None => self.with_group(process).0,
+        if self.get(process).is_some_and(|row| row.asked) {
+            return Asked::Yes;
         }
+        self.group.as_ref().map_or(Asked::No, |to| to.was_in_it(process, to.last))
     }
 
     /// Whether it had SIGTERM for certain.
     pub fn had_term(&self, process: &Process) -> bool {
-        let (asked, signals) = self.with_group(process);
         let by_name = self.get(process).is_some_and(|row| row.sent.holds(Signal::TERM));
-        by_name || (asked == Asked::Yes && signals.holds(Signal::TERM))
+        let had = |to: &ToGroup| to.was_in_it(process, to.last_term) == Asked::Yes;
+        by_name || self.group.as_ref().is_some_and(had)
     }
 
     pub fn asked_late(&self, process: &Process) -> bool {
@@ -279,7 +287,9 @@ impl Ledger {
     }
 
     pub fn fate(&self, row: &Row) -> Fate {
-        let sent = |signal| row.sent.holds(signal) || self.with_group(&row.process).1.holds(signal);
+        let in_time = |to: &&ToGroup| to.was_in_it(&row.process, to.last) != Asked::No;
+        let by_group = self.group.as_ref().filter(in_time).map_or(Signals::NONE, |to| to.signals);
+        let sent = |signal| row.sent.holds(signal) || by_group.holds(signal);
         match row.state {
             State::Ended(status) => match status.signal() {
                 None => Fate::Finished,
@@ -288,17 +298,19 @@ impl Ledger {
                 Some(_) => Fate::Ended,
             },
             // One that ignores SIGCHLD loses its children's ends, and is killed with them.
-            State::Gone | State::Alive if sent(Signal::KILL) => Fate::Killed,
+            // What a group was sent does not explain an end that nobody saw.
+            State::Gone | State::Alive if row.had_kill() => Fate::Killed,
             State::Gone => Fate::Gone,
             State::Alive => Fate::Left,
         }
     }
 
-    /// Those of one fate: how many, and the names of those that have one.
+    /// How many have this fate.
     pub fn count(&self, fate: Fate) -> u64 {
         self.rows.iter().filter(|row| self.fate(row) == fate).count() as u64
     }
 
+    /// Who of them has a name.
     pub fn names(&self, fate: Fate) -> impl Iterator<Item = (&Row, &Who)> {
         self.rows
             .iter()
@@ -329,6 +341,7 @@ mod tests {
         Seen(usize),
         Asked(usize),
         GroupAsked,
+        GroupKilled,
         Exited(usize),
         EndedByTerm(usize),
         EndedByKill(usize),
@@ -345,6 +358,7 @@ mod tests {
         asks: u32,
         group_asks: bool,
         killed: bool,
+        group_killed: bool,
         status: Option<i32>,
         gone: bool,
     }
@@ -365,7 +379,7 @@ mod tests {
             ]
         };
         let mut events: Vec<_> = (0..PROCESSES).flat_map(each).collect();
-        events.push(Event::GroupAsked);
+        events.extend([Event::GroupAsked, Event::GroupKilled]);
         events
     }
 
@@ -402,6 +416,10 @@ mod tests {
                         facts[0].asks += 1;
                     }
                 }
+                Event::GroupKilled => {
+                    ledger.sent_to_group(pid(10), Signal::KILL, 1_000);
+                    facts[0].group_killed = true;
+                }
                 Event::Exited(n) | Event::EndedByTerm(n) | Event::EndedByKill(n)
                     if facts[n].exists =>
                 {
@@ -437,7 +455,7 @@ mod tests {
     fn fate(facts: &Facts) -> Fate {
         match facts.status {
             Some(libc::SIGTERM) if facts.asks > 0 => Fate::Cut,
-            Some(libc::SIGKILL) if facts.killed => Fate::Killed,
+            Some(libc::SIGKILL) if facts.killed || facts.group_killed => Fate::Killed,
             Some(status) if status & 0x7f == 0 => Fate::Finished,
             Some(_) => Fate::Ended,
             None if facts.killed => Fate::Killed,

@@ -24,7 +24,7 @@ pub struct Summary<'a> {
     /// Whether everybody was looked at when the drain began: that costs a walk over
     /// /proc, so that without it nobody knows who finished.
     pub complete: bool,
-    /// Whoever is left ends with us, and was not looked at.
+    /// They were killed and not looked at before.
     pub uncounted: bool,
     /// Children are left, and none that /proc shows.
     pub hidden: bool,
@@ -128,7 +128,7 @@ impl Summary<'_> {
             line.put(fate.word().0).put(" ");
             let uncounted = fate == Fate::Killed && self.uncounted;
             match uncounted {
-                true => line.put("all who were left, uncounted,"),
+                true => line.put("some, uncounted,"),
                 false => line.put(count),
             };
             if fate == Fate::Killed {
@@ -173,7 +173,8 @@ impl Summary<'_> {
             line.put(",\"").put(name).put("_count\":");
             optional(line, known.then_some(self.ledger.count(fate)));
             line.put(",\"").put(name).put("\":[");
-            for (n, (row, who)) in self.ledger.names(fate).take(NAMED).enumerate() {
+            let named = if fate == Fate::Left && !known { 0 } else { NAMED };
+            for (n, (row, who)) in self.ledger.names(fate).take(named).enumerate() {
                 if line.as_bytes().len() < NAMES_END {
                     object(line.put(if n == 0 { "" } else { "," }), row, who);
                 }

@@ -11,7 +11,7 @@ use crate::kernel::spawn::{Command, Started};
 use crate::kernel::wait::Sweep;
 use crate::kernel::{clock, file, signals, wait};
 use crate::ledger::{Fate, Row};
-use crate::policy::drain::{Action, Event, Leftovers, State};
+use crate::policy::drain::{Action, Event, Leftovers, REAPING, State};
 use crate::policy::restart::{End, History, Run, When};
 use crate::policy::schedule::Target;
 use crate::report::{Reporter, event};
@@ -29,22 +29,22 @@ const REST: u64 = 9;
 /// too, where we were frozen in it.
 const LONGEST_REST: Time = Time::millis(100);
 /// One in so many sweeps is timed, and each from one that is slow on.
-const FEW: u32 = 64;
+const SAMPLED: u32 = 64;
 /// A pause that a person would notice.
 const NOTICED: Time = Time::millis(500);
 
 /// Runs the command until it and all that it left are gone; the exit code.
 pub fn run(config: &Config, mut command: Command, descriptors: file::Inherited) -> u8 {
     let report = Reporter { config };
-    let mut inherited = Some(descriptors);
+    // A later run is to have them as well, and the folder we stand in.
+    let mut inherited = Some(descriptors).filter(|_| config.restart.when == When::No);
     let mut history = History::default();
     loop {
         let started = restarts_clock(config);
         let (end, mut drain) = match command.start() {
             Ok(child) => {
-                // A later run is to have them as well, and the folder we stand in.
-                if config.restart.when == When::No {
-                    inherited.take().into_iter().for_each(file::Inherited::close);
+                if let Some(descriptors) = inherited.take() {
+                    descriptors.close();
                     let _ = nix::unistd::chdir(c_string!("/"));
                 }
                 let mut drain = Drain::new(config, &child);
@@ -229,8 +229,7 @@ impl<'a> Drain<'a> {
 
     fn next_wake(&self) -> Time {
         let deadline = self.config.policy.deadline(self.state).unwrap_or(Time::NEVER);
-        let say_at = if self.killed { Time::NEVER } else { self.say_at };
-        deadline.min(say_at).min(self.sweep_at)
+        deadline.min(self.say_at).min(self.sweep_at)
     }
 
     /// Of what a SIGCHLD says only the pid is used. A signal may stand before a
@@ -258,7 +257,7 @@ impl<'a> Drain<'a> {
     fn sweep(&mut self, lived: bool) {
         let (family, killing) = (&mut self.family, is_killing(self.state));
         self.sweeps = self.sweeps.wrapping_add(1);
-        let timed = self.rest_until > Time::ZERO || self.sweeps.is_multiple_of(FEW);
+        let timed = self.rest_until > Time::ZERO || self.sweeps.is_multiple_of(SAMPLED);
         let (sweep, slow) = wait::all(timed, |pid, status| family.reaped(pid, status, killing));
         let main_went = lived && !family.main.lives();
         match sweep {
@@ -272,7 +271,10 @@ impl<'a> Drain<'a> {
                 self.rest_until = Time::ZERO;
                 self.family.settled();
             }
-            Sweep::Cut => self.sweep_at = Time::ZERO,
+            Sweep::Cut => {
+                self.sweep_at = Time::ZERO;
+                self.rest_until = self.rest_until.min(self.now);
+            }
         }
         if slow > Time::ZERO {
             self.rest_until = clock::now() + slow.times(REST).min(LONGEST_REST);
@@ -326,7 +328,8 @@ impl<'a> Drain<'a> {
     /// JVM at a thread dump; so it is passed on, and said once.
     fn say_no_stop_signal(&mut self, signal: Signal, sender: Sender) {
         let from_engine = sender == Sender::Outside && getpid().as_raw() == 1;
-        if !from_engine || !Signal::STOPSIGNALS.contains(&signal) || self.said_no_stop_signal {
+        let begun = self.state != State::Running || self.said_no_stop_signal;
+        if begun || !from_engine || !Signal::STOPSIGNALS.contains(&signal) {
             return;
         }
         self.said_no_stop_signal = true;
@@ -341,7 +344,7 @@ impl<'a> Drain<'a> {
         while self.config.policy.deadline(self.state).is_some_and(|at| at <= self.now) {
             self.handle(Event::Time);
         }
-        if self.say_at <= self.now && !self.killed {
+        if self.say_at <= self.now {
             self.say_waiting();
             let again = self.report.hears(event::SIGNAL);
             self.say_at = if again { self.now + PATIENCE } else { Time::NEVER };
@@ -375,8 +378,11 @@ impl<'a> Drain<'a> {
             Action::AskHelpers => self.family.ask_helpers(),
             Action::Kill => {
                 self.killed = true;
+                self.say_at = Time::NEVER;
                 self.report.say(event::DEADLINE, |line| _ = line.put("the grace period is over"));
                 self.family.kill();
+                // That may have taken longer than they are given to be reaped.
+                self.state = State::Killed { until: clock::now() + REAPING };
             }
         }
     }
@@ -433,6 +439,7 @@ impl<'a> Drain<'a> {
     fn farewell(&mut self, history: History) {
         self.said = true;
         let family = &self.family;
+        let end_with_us = family.uncounted && getpid().as_raw() == 1;
         Summary {
             main: family.main.pid,
             main_status: family.main.status,
@@ -441,7 +448,7 @@ impl<'a> Drain<'a> {
             complete: family.complete,
             uncounted: family.uncounted,
             hidden: !self.childless
-                && !family.uncounted
+                && !end_with_us
                 && self.config.policy.leftovers != Leftovers::Leave
                 && family.main.status.is_some()
                 && family.ledger.count(Fate::Left) + family.ledger.count(Fate::Killed) == 0,

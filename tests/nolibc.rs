@@ -355,7 +355,7 @@ fn names(folder: &Path, opened: impl FnOnce()) -> Vec<OsString> {
                 assert_eq!(syscall::errno(), 7);
                 break;
             }
-            let name = CStr::from_ptr((*entry).d_name.as_ptr());
+            let name = CStr::from_ptr((&raw const (*entry).d_name).cast());
             names.push(OsString::from_vec(name.to_bytes().to_vec()));
         }
         assert_eq!(directory::closedir(stream), 0);

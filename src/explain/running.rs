@@ -10,7 +10,7 @@ use crate::family::Eyes;
 use crate::kernel::memory;
 use crate::kernel::proc::{self, Everybody};
 use crate::kernel::words::Words;
-use crate::policy::application::{self, Role};
+use crate::policy::application::{self, Role, Sight};
 use crate::policy::drain::Leftovers;
 use crate::policy::relay::Relay;
 use crate::policy::schedule::Target;
@@ -78,7 +78,7 @@ fn no_drainit(page: &mut Page, all: &Everybody) {
     page.line(|line| {
         _ = line.put("PID 1 is no drainit, as far as can be seen: ").put(&proc::who(first))
     });
-    page.text(match EYES.of(first) {
+    page.text(match EYES.relay(first) {
         Some(Relay::Shell) => "A shell passes no signal on: a stop reaches it alone, and all others are killed with it.",
         _ => "A stop reaches it alone. Whoever is left when it exits is killed with it.",
     });
@@ -308,7 +308,8 @@ fn warnings(page: &mut Page, plan: &Plan, tree: &Tree) {
         });
     }
     let main = plan.main.and_then(|main| tree.get(main));
-    if policy.signal_to == Target::Main && main.and_then(|main| EYES.of(main)) == Some(Relay::Shell)
+    if policy.signal_to == Target::Main
+        && main.and_then(|main| EYES.relay(main)) == Some(Relay::Shell)
     {
         page.text("WARNING: the main child is a shell, and passes no signal on; --signal-to app also signals");
         page.text("    what it is running.");

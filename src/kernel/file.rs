@@ -115,7 +115,8 @@ impl Directory {
         unsafe {
             let entry = libc::readdir(self.0);
             if !entry.is_null() {
-                return Some(Ok(CStr::from_ptr((*entry).d_name.as_ptr())));
+                // An entry is as long as its name: no reference to all of it.
+                return Some(Ok(CStr::from_ptr((&raw const (*entry).d_name).cast())));
             }
         }
         Some(Errno::last()).filter(|error| *error != Errno::UnknownErrno).map(Err)

@@ -46,7 +46,7 @@ pub fn to_process(process: &Process, signal: Signal) -> Result<(), Errno> {
         pidfd => pidfd.ok(),
     };
     // Who has ended had it from nobody.
-    proc::again(process).filter(|now| !now.zombie).ok_or(Errno::ESRCH)?;
+    proc::again(process)?.filter(|now| !now.zombie).ok_or(Errno::ESRCH)?;
     match pidfd.map(|pidfd| pidfd_kill(&pidfd, signal)) {
         Some(result @ (Ok(()) | Err(Errno::ESRCH))) => result,
         // The check alone, and a window of microseconds. A sandbox may answer with

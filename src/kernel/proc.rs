@@ -21,7 +21,7 @@ const FILE: usize = 4096;
 /// So long a process may take to be looked at: ten times what it takes.
 const EACH: Time = Time::nanos(100_000);
 /// So much of a command line is read.
-const COMMAND_LINE: usize = 256;
+pub const COMMAND_LINE: usize = 256;
 
 /// All of /proc.
 pub struct Everybody {
@@ -72,7 +72,7 @@ fn is_our_namespace() -> bool {
 }
 
 /// Our children but this one, zombies too, in one look. None without
-/// CONFIG_PROC_CHILDREN, or where [`everybody`] is None.
+/// CONFIG_PROC_CHILDREN, or where /proc is none of ours.
 #[inline(never)] // its buffer is a page of the caller's stack
 pub fn children_but(main: Pid) -> Option<Vec<Pid>> {
     let file = file::open(c_string!("/proc/thread-self/children"), libc::O_RDONLY).ok()?;
@@ -103,9 +103,14 @@ pub fn process(pid: Pid) -> Option<Process> {
     stat(pid).ok()?
 }
 
-/// As it is now, if the number still means this process.
-pub fn again(process: &Process) -> Option<Process> {
-    self::process(process.pid).filter(|now| now.is(process))
+/// As it is now; None if the number does not mean this process any more. An error
+/// (ENFILE) says nothing of it.
+pub fn again(process: &Process) -> Result<Option<Process>, Errno> {
+    match stat(process.pid) {
+        Ok(now) => Ok(now.filter(|now| now.is(process))),
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 pub fn parent(pid: Pid) -> Option<Pid> {

@@ -25,7 +25,8 @@ pub enum Sweep {
     Childless,
     /// Children are left, and all of them live.
     Done,
-    /// It took as long as a sweep may: more may have ended.
+    /// It took as long as a sweep may, or ended as many as one that is not timed: more
+    /// may have ended.
     Cut,
 }
 

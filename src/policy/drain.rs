@@ -75,7 +75,7 @@ pub enum Action {
 }
 
 /// How long the killed are given to be reaped.
-const REAPING: Time = Time::seconds(1);
+pub const REAPING: Time = Time::seconds(1);
 
 impl Policy {
     pub fn next(&self, state: State, event: Event, now: Time) -> (State, Action) {

@@ -192,6 +192,14 @@ fn a_signal_that_may_be_an_images_stopsignal_is_passed_on_and_said() {
     assert_eq!(end.said.len(), 1, "{end:?}");
     assert!(end.said[0].contains("--stop-signal QUIT,TERM,INT"), "{end:?}");
     assert!(told(&["--stop-signal", "QUIT,TERM,INT"]).said.is_empty());
+    // While it drains there is none to be begun.
+    let mut run = drainit(&["-v", "-t", "300ms", "--signal-to", "app"])
+        .perl("orphan { hears 'job'; rest }; POSIX::_exit(3);");
+    run.says("exited with 3");
+    run.signal(libc::SIGQUIT);
+    let end = run.ends();
+    assert!(end.said.iter().any(|line| line.contains("nobody is told")), "{end:?}");
+    assert!(!end.said.iter().any(|line| line.contains("no stop began")), "{end:?}");
 }
 
 #[test]

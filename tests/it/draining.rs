@@ -191,6 +191,40 @@ fn nobody_is_asked_twice() {
     }
 }
 
+/// It was born between two stop signals to its group.
+#[test]
+fn who_had_the_second_stop_signal_is_not_asked_again() {
+    let main = "
+        my $stops = 0;
+        $SIG{TERM} = sub {
+            POSIX::_exit(3) if $stops++;
+            orphan { hears 'late', 'TERM', 'SYS'; line 'late ready'; rest };
+        };
+        line 'main ready'; rest;";
+    let mut run = drainit(&["-t", "1h"]).perl(main);
+    run.hears("main ready");
+    run.signal(libc::SIGTERM);
+    run.hears("late ready");
+    run.signal(libc::SIGTERM);
+    run.hears("late TERM");
+    run.until("the main child is gone", |run| children(run.init()).len() == 1);
+    run.signal(FENCE);
+    run.hears("late SYS");
+    assert_eq!(run.heard().iter().filter(|line| *line == "late TERM").count(), 1);
+}
+
+/// Both steps are due at once.
+#[test]
+fn without_a_grace_period_everybody_is_asked_and_killed() {
+    let main = "POSIX::sigprocmask(POSIX::SIG_SETMASK(), POSIX::SigSet->new); line 'ready'; rest;";
+    for mode in ["group", "all", "app", "main"] {
+        let mut run = drainit(&["-t", "0", "--signal-to", mode]).perl(main);
+        run.hears("ready");
+        run.signal(libc::SIGTERM);
+        assert_eq!(run.ends().code, 128 + libc::SIGTERM, "{mode}");
+    }
+}
+
 #[test]
 fn a_straggler_that_ignores_term_is_killed_at_the_deadline_and_named() {
     // baseimage-docker#506: a process that ignores TERM held up the stop for ever.
@@ -468,6 +502,13 @@ fn it_drains_without_proc() {
         run.signal(libc::SIGTERM);
         run.hears("main TERM");
         assert_eq!(run.ends().code, 3, "{mode}");
+        // Nor does it matter that it is stopped.
+        let main = "ends 'main', 'TERM', 3; line 'main ready'; kill 'STOP', $$; rest;";
+        let mut run = drainit(&["--signal-to", mode, "-t", "1h"]).prepared(unmounted).perl(main);
+        run.hears("main ready");
+        run.until("it is stopped", |run| is_stopped(run.main_child()));
+        run.signal(libc::SIGTERM);
+        assert_eq!(run.ends().code, 3, "{mode}, stopped");
     }
 }
 

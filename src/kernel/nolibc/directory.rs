@@ -16,9 +16,6 @@ struct Stream {
     filled: usize,
     next: usize,
     entries: [u64; 4096],
-    /// An entry is as long as its name; who looks at it as a `dirent` finds 256
-    /// bytes of name even in the last one.
-    _slack: dirent,
 }
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
