@@ -257,7 +257,7 @@ impl<'a> Drain<'a> {
     fn sweep(&mut self, lived: bool) {
         let (family, killing) = (&mut self.family, is_killing(self.state));
         self.sweeps = self.sweeps.wrapping_add(1);
-        let timed = self.rest_until > Time::ZERO || self.sweeps.is_multiple_of(SAMPLED);
+        let timed = self.rest_until > Time::ZERO || self.sweeps % SAMPLED == 0;
         let (sweep, slow) = wait::all(timed, |pid, status| family.reaped(pid, status, killing));
         let main_went = lived && !family.main.lives();
         match sweep {

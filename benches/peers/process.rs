@@ -80,6 +80,9 @@ impl Probe {
                 libc::dup2(null.as_raw_fd(), 0);
                 libc::dup2(null.as_raw_fd(), 2);
                 libc::dup2(pipe[1], 3);
+                let mut usage: libc::rusage = std::mem::zeroed();
+                libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+                *stamp.add(1) = usage.ru_minflt as u64;
                 *stamp = now();
                 libc::execve(argv[0], argv.as_ptr(), environ.as_ptr());
                 libc::_exit(127);
@@ -92,10 +95,11 @@ impl Probe {
                 _mounts: mounts,
                 stamps: File::from(OwnedFd::from_raw_fd(pipe[0])),
                 exec: 0,
+                faults: 0,
                 first: 0,
             };
             running.first = running.stamp();
-            running.exec = *stamp;
+            (running.exec, running.faults) = (*stamp, *stamp.add(1));
             libc::munmap(stamp.cast(), 4096);
             running
         }
@@ -110,6 +114,8 @@ pub struct Running {
     stamps: File,
     /// When the init was `exec`ed.
     pub exec: u64,
+    /// Page faults until then, which are ours.
+    pub faults: u64,
     /// When the probe's first instruction ran.
     pub first: u64,
 }
