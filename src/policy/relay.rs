@@ -22,7 +22,7 @@ pub enum Relay {
     Guard,
 }
 
-const RELAYS: [(&[u8], Relay); 21] = [
+const RELAYS: [(&[u8], Relay); 22] = [
     (b"sh", Relay::Shell),
     (b"dash", Relay::Shell),
     (b"bash", Relay::Shell),
@@ -46,6 +46,8 @@ const RELAYS: [(&[u8], Relay); 21] = [
     (b"runuser", Relay::Guard),
     (b"flock", Relay::Guard),
     (b"time", Relay::Guard),
+    // `go run` starts what it has built.
+    (b"go", Relay::Guard),
 ];
 
 /// What runs a script whose name then says what it is.

@@ -2,7 +2,7 @@
 //! it; each with the init that loses the work there, as a control.
 //!
 //! Needs root and, from Debian 12: ruby, php-cli, python3, nodejs with npm, celery,
-//! python3-redis, redis-server, gunicorn, socat, cron, time.
+//! python3-redis, redis-server, gunicorn, socat, cron, time, golang-go.
 
 // A test that cannot go on panics.
 #![allow(
@@ -104,8 +104,11 @@ fn npm_and_npx() {
 }
 
 #[test]
-fn su_and_runuser_and_setsid_and_flock_and_time() {
+fn su_and_runuser_and_setsid_and_flock_and_time_and_go() {
     installed("time", "time");
+    installed("go", "golang-go");
+    assert!(saves(app(), "exec go run worker.go"));
+    assert!(!saves(tini(), "exec go run worker.go"), "control");
     for command in [
         "su -s /bin/sh nobody -c",
         "runuser -u nobody -- sh -c",
