@@ -273,7 +273,7 @@ impl<'a> Family<'a> {
     // What is sent.
 
     pub fn send(&mut self, signal: Signal, target: Target, purpose: Purpose) {
-        if is_past(self.until) {
+        if clock::is_past(self.until) {
             return;
         }
         let hears = matches!(target, Target::Main | Target::App | Target::Group);
@@ -446,7 +446,7 @@ impl<'a> Family<'a> {
         if process.pid == self.main.pid && self.main.lives() {
             return self.tell_main(signal, purpose);
         }
-        if is_past(self.until) {
+        if clock::is_past(self.until) {
             return;
         }
         self.report.say(event::SEND, |line| {
@@ -465,7 +465,7 @@ impl<'a> Family<'a> {
     }
 
     fn tell_without_proc(&mut self, signal: Signal, purpose: Purpose) {
-        if !is_past(self.until) {
+        if !clock::is_past(self.until) {
             self.say_no_proc();
             self.tell_group_blindly(signal, purpose);
         }
@@ -608,7 +608,7 @@ impl<'a> Family<'a> {
     /// Who is waited for, and since when that is known.
     pub fn say_waiting(&mut self, drained: Time, last_call: Option<Time>, deadline: Option<Time>) {
         let tree = self.look();
-        if is_past(self.until) {
+        if clock::is_past(self.until) {
             return;
         }
         self.report.say(event::WAITING, |line| {
@@ -640,7 +640,7 @@ impl<'a> Family<'a> {
     }
 
     fn say_no_proc(&self) {
-        if !is_past(self.until) {
+        if !clock::is_past(self.until) {
             self.report.say(event::NO_PROC, |line| _ = line.put("cannot name anybody in /proc"));
         }
     }
@@ -727,11 +727,6 @@ fn continues(signal: Signal) -> bool {
     [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT].contains(&signal)
 }
 
-/// Before a deadline at all, the clock is not read.
-fn is_past(until: Time) -> bool {
-    until != Time::NEVER && clock::now() > until
-}
-
 /// What the policies see of a process: /proc, and after a time nothing any more.
 pub struct Eyes {
     pub until: Time,
@@ -739,7 +734,7 @@ pub struct Eyes {
 
 impl Sight for Eyes {
     fn relay(&self, process: &Process) -> Option<Relay> {
-        if is_past(self.until) {
+        if clock::is_past(self.until) {
             return None;
         }
         Relay::of(process.name(), proc::command_line(process.pid, &mut [0; proc::COMMAND_LINE]))

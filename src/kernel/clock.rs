@@ -7,6 +7,11 @@ pub fn now() -> Time {
     read(libc::CLOCK_MONOTONIC)
 }
 
+/// Where there is no deadline the clock is not read.
+pub fn is_past(until: Time) -> bool {
+    until != Time::NEVER && now() > until
+}
+
 /// Ticks since boot: the clock and the unit of `starttime` in /proc/PID/stat
 /// (proc(5)).
 pub fn boot_ticks() -> u64 {

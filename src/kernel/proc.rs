@@ -35,7 +35,7 @@ pub struct Everybody {
 /// whose numbers would mean somebody else; and if it takes longer than `until` and
 /// [`EACH`]: where hundreds want the CPU, a look can take many seconds.
 pub fn everybody(until: Time) -> Option<Everybody> {
-    let late = |seen: usize| until != Time::NEVER && clock::now() > until + EACH.times(seen as u64);
+    let late = |seen: usize| clock::is_past(until + EACH.times(seen as u64));
     if late(0) || !is_our_namespace() {
         return None;
     }
